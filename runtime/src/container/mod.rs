@@ -1,0 +1,63 @@
+//! The parent's side of each verb. It never changes its own process and never prints.
+
+pub mod hooks;
+pub mod state;
+
+use std::path::PathBuf;
+
+use crate::spec::Process;
+
+/// Where and how containers are kept; the same for every call of one process.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// The directory with a directory for each container.
+    pub root: PathBuf,
+    /// Cgroups are made by systemd.
+    pub systemd_cgroup: bool,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { root: "/run/pinnace".into(), systemd_cgroup: false }
+    }
+}
+
+/// What `create` and `run` take beside the bundle's config.json.
+#[derive(Clone, Debug, Default)]
+pub struct CreateOptions {
+    /// The bundle's directory; absolute.
+    pub bundle: PathBuf,
+    /// Another config.json than the bundle's.
+    pub config: Option<PathBuf>,
+    /// Unix socket that takes the terminal's master.
+    pub console_socket: Option<PathBuf>,
+    /// Unix socket that takes a pidfd of the container's init.
+    pub pidfd_socket: Option<PathBuf>,
+    /// File that gets the pid.
+    pub pid_file: Option<PathBuf>,
+    /// Move the root mount and chroot instead of pivot_root (an initramfs can't be pivoted from).
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many descriptors from 3 up the process gets, beside those of LISTEN_FDS.
+    pub preserve_fds: u32,
+}
+
+/// What `exec` takes.
+#[derive(Clone, Debug, Default)]
+pub struct ExecOptions {
+    /// The process, whole: what the flags left out is taken from the container's config.
+    pub process: Process,
+    /// Unix socket that takes the terminal's master.
+    pub console_socket: Option<PathBuf>,
+    /// Unix socket that takes a pidfd of the process.
+    pub pidfd_socket: Option<PathBuf>,
+    /// File that gets the pid.
+    pub pid_file: Option<PathBuf>,
+    /// How many descriptors from 3 up the process gets.
+    pub preserve_fds: u32,
+    /// Go ahead in a paused container: the process starts when it is resumed.
+    pub ignore_paused: bool,
+    /// Sub-cgroups, `[controller[,controller]:]path`.
+    pub cgroups: Vec<String>,
+}

@@ -1,0 +1,17 @@
+//! pinnace: an OCI runtime that stands in for runc.
+//!
+//! The corridor: config.json → [`spec`] → [`plan`] (pure) → [`launch`] (clone3) → [`init`] (the child, to execve),
+//! with [`container`] as the parent's side of each verb. docs/design.md tells it in one page.
+
+pub mod cgroup;
+pub mod cli;
+pub mod container;
+pub mod error;
+pub mod init;
+pub mod launch;
+pub mod net;
+pub mod plan;
+pub mod seccomp;
+pub mod spec;
+pub mod sys;
+pub mod wire;

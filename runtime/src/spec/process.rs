@@ -1,0 +1,102 @@
+//! `process` of config.json and of `exec --process`: who runs and as what. Only data.
+
+use serde::{Deserialize, Serialize};
+
+use super::{nullable, oci};
+
+/// The process to run in a container.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Process {
+    /// Give it a pseudo terminal.
+    pub terminal: bool,
+    /// The terminal's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console_size: Option<oci::Box>,
+    /// Ids as seen inside the container.
+    pub user: User,
+    /// The program and its arguments.
+    #[serde(deserialize_with = "nullable")]
+    pub args: Vec<String>,
+    /// `NAME=value` pairs.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Working directory, absolute.
+    pub cwd: String,
+    /// The five capability sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+    /// Resource limits.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub rlimits: Vec<oci::PosixRlimit>,
+    /// Set `PR_SET_NO_NEW_PRIVS`.
+    pub no_new_privileges: bool,
+    /// AppArmor profile to change to on exec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apparmor_profile: Option<String>,
+    /// Adjusts the kernel's out-of-memory score, -1000 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    /// SELinux label to run under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selinux_label: Option<String>,
+    /// I/O priority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<oci::LinuxIOPriority>,
+    /// CPU scheduler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<oci::Scheduler>,
+    /// CPU affinity of an exec.
+    #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+/// Ids of the process, inside the container's user namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// File mode creation mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// Supplementary groups.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
+}
+
+/// Capability names as written; which of them exist is decided later, since an unknown one is only a warning
+/// (runtime-spec, config.md#linux-process).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Capabilities {
+    /// Limits what the process and its children can ever gain.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub bounding: Vec<String>,
+    /// What the kernel checks.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub effective: Vec<String>,
+    /// Kept over an exec of a file with inheritable file capabilities.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub inheritable: Vec<String>,
+    /// What may be made effective.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub permitted: Vec<String>,
+    /// Kept over an exec of an ordinary file.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub ambient: Vec<String>,
+}
+
+/// CPUs of an exec before and after it moves into the container's cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ExecCpuAffinity {
+    /// CPU list for the runtime's own part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
+    /// CPU list for the process.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}

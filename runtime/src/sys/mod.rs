@@ -1,0 +1,15 @@
+//! Safe wrappers of the system calls that nix lacks. The only place, beside the clone call, where `unsafe` stands.
+//! Wrappers return the errno; whoever calls knows the operand and makes the error.
+
+pub mod clone;
+pub mod fs;
+pub mod mount;
+pub mod process;
+pub mod socket;
+
+use nix::errno::Errno;
+
+/// A raw system call's return value as a result.
+pub(crate) fn check(ret: libc::c_long) -> nix::Result<libc::c_long> {
+    if ret < 0 { Err(Errno::last()) } else { Ok(ret) }
+}

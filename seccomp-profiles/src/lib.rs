@@ -1,0 +1,1 @@
+//! Seccomp profiles as JSON, a comment for each rule.
