@@ -47,7 +47,9 @@ pub unsafe fn clone(how: &Clone<'_>) -> nix::Result<Side> {
     }
     // SAFETY: `args` is a valid clone_args of the size given; its pidfd pointer is valid in both processes, since no
     // CLONE_VM is asked for. That running on in the child is sound is the caller's promise.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<libc::clone_args>()) })?;
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<libc::clone_args>())
+    })?;
     if pid == 0 {
         return Ok(Side::Child);
     }

@@ -21,7 +21,13 @@ pub const STRICT: ResolveFlag = ResolveFlag::RESOLVE_BENEATH
 
 /// openat2(2): opens `path` relative to `dir`. The descriptor is close-on-exec. EAGAIN, which the kernel gives when a
 /// rename races with `..`, is retried.
-pub fn open_at(dir: impl AsFd, path: &Path, flags: OFlag, mode: Mode, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
+pub fn open_at(
+    dir: impl AsFd,
+    path: &Path,
+    flags: OFlag,
+    mode: Mode,
+    resolve: ResolveFlag,
+) -> nix::Result<OwnedFd> {
     let mode = if flags.intersects(OFlag::O_CREAT | OFlag::O_TMPFILE) { mode } else { Mode::empty() };
     let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(resolve);
     for _ in 0..128 {
@@ -36,7 +42,9 @@ pub fn open_at(dir: impl AsFd, path: &Path, flags: OFlag, mode: Mode, resolve: R
 /// close_range(2) with CLOEXEC: marks every descriptor from `first` up as close-on-exec.
 pub fn cloexec_from(first: RawFd) -> nix::Result<()> {
     // SAFETY: close_range with CLOSE_RANGE_CLOEXEC takes no pointer and closes nothing.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+    check(unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    })?;
     Ok(())
 }
 

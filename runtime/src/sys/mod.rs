@@ -5,6 +5,7 @@ pub mod clone;
 pub mod fs;
 pub mod mount;
 pub mod process;
+pub mod seccomp;
 pub mod socket;
 
 use nix::errno::Errno;

@@ -110,7 +110,11 @@ fn open_tree(dir: impl AsFd, path: &Path, mut flags: libc::c_uint) -> nix::Resul
 
 /// mount_setattr(2) on the mount of `mount` itself, and on all below it when `recursive`.
 pub fn set_attr(mount: impl AsFd, attr: Attr, recursive: bool) -> nix::Result<()> {
-    setattr(mount, &MountAttr { set: attr.set, clear: attr.clear, propagation: attr.propagation, userns_fd: 0 }, recursive)
+    setattr(
+        mount,
+        &MountAttr { set: attr.set, clear: attr.clear, propagation: attr.propagation, userns_fd: 0 },
+        recursive,
+    )
 }
 
 /// mount_setattr(2) with MOUNT_ATTR_IDMAP: the detached `mount` shows ids as mapped in the user namespace `userns`.
