@@ -1,0 +1,61 @@
+# What can be done with this tree, one target each; CI runs the same targets and nothing else.
+# Nothing here may start a service, or touch anything outside the tree, PREFIX and the system's packages.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+TESTS   ?=
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export TARGET_TRIPLE = $(shell integration/scripts/target)
+STEP := integration/scripts/step
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help build run test lint deny install uninstall clean deps deps-build deps-run dist
+
+help:
+	@echo 'make build      the static release binary, bin/pinnace'
+	@echo 'make run        a container from busybox, run by bin/pinnace'
+	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
+	@echo 'make lint       rustfmt and clippy'
+	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
+	@echo 'make deps       the Debian packages and the Rust target that the above need'
+	@echo 'make install    bin/pinnace to $$(DESTDIR)$$(PREFIX)/bin; uninstall takes it away'
+	@echo 'make dist       static binaries and their sha256 in target/dist'
+	@echo 'make clean      what was built'
+
+deps:
+	@$(STEP) 'packages and toolchain for everything' integration/scripts/deps build run test
+
+deps-build:
+	@$(STEP) 'toolchain' integration/scripts/deps build
+
+deps-run:
+	@$(STEP) 'packages to run an example' integration/scripts/deps build run
+
+build: deps-build
+	@$(STEP) 'static release binary' integration/scripts/build
+
+run: deps-run build
+	@$(STEP) 'a container from busybox' integration/scripts/run-example
+
+test: deps build
+	@integration/scripts/test $(TESTS)
+
+lint: deps-build
+	@$(STEP) 'rustfmt' cargo fmt --all --check
+	@$(STEP) 'clippy' integration/scripts/clippy
+
+deny:
+	@$(STEP) 'licences, advisories, doubled crates' cargo deny check
+
+install: build
+	install -D -m 0755 bin/pinnace $(DESTDIR)$(PREFIX)/bin/pinnace
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/pinnace
+
+dist: build
+	@$(STEP) 'archive' integration/scripts/dist
+
+clean:
+	rm -rf bin $(TARGET_DIR)
