@@ -1,6 +1,8 @@
 //! The parent's side of each verb. It never changes its own process and never prints.
 
 pub mod hooks;
+pub mod id;
+pub mod process;
 pub mod state;
 
 use std::path::PathBuf;

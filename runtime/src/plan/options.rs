@@ -24,6 +24,7 @@ const MS_SHARED: u64 = 1 << 20;
 
 /// What the options of one mount ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own that can be there or not")]
 pub struct MountOptions {
     /// `MOUNT_ATTR_*` to set on the mount itself.
     pub set: u64,
@@ -200,10 +201,10 @@ impl MountOptions {
             Some(Set(flag)) => attribute(&mut self.set, &mut self.clear, flag, true),
             Some(Clear(flag)) => attribute(&mut self.set, &mut self.clear, flag, false),
             Some(RecursiveSet(flag)) => {
-                attribute(&mut self.recursive_set, &mut self.recursive_clear, flag, true)
+                attribute(&mut self.recursive_set, &mut self.recursive_clear, flag, true);
             }
             Some(RecursiveClear(flag)) => {
-                attribute(&mut self.recursive_set, &mut self.recursive_clear, flag, false)
+                attribute(&mut self.recursive_set, &mut self.recursive_clear, flag, false);
             }
             Some(ReadOnly(on)) => {
                 attribute(&mut self.set, &mut self.clear, ATTR_RDONLY, on);
@@ -284,12 +285,12 @@ fn split(word: &str) -> impl Iterator<Item = &str> {
 }
 
 fn end_of_option(text: &str) -> usize {
-    let quotes = text.split_once('=').is_some_and(|(key, _)| is_label(key));
+    let label = text.split_once('=').is_some_and(|(key, _)| is_label(key));
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             b',' if !quoted && !escaped => return at,
-            b'"' if quotes => quoted = !quoted,
+            b'"' if label => quoted = !quoted,
             _ => {}
         }
         escaped = byte == b'\\' && !escaped;

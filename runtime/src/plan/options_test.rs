@@ -62,7 +62,6 @@ fn propagation_words() {
         ("runbindable", libc::MS_UNBINDABLE | libc::MS_REC),
     ];
     for (word, flags) in table {
-        let flags = u64::try_from(flags).unwrap();
         assert_eq!(
             parsed(&[word]),
             MountOptions { propagation: vec![flags], ..Default::default() },

@@ -78,7 +78,7 @@ pub struct Resources {
     pub cpu: Option<oci::LinuxCpu>,
     /// Number of tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<oci::LinuxPids>,
+    pub pids: Option<Pids>,
     /// Block I/O.
     #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
     pub block_io: Option<oci::LinuxBlockIo>,
@@ -94,6 +94,15 @@ pub struct Resources {
     /// cgroup v2 files as they are.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub unified: BTreeMap<String, String>,
+}
+
+/// Limit of the number of tasks. oci-spec 0.10 reads an absent limit as 0, which is the lowest limit there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Pids {
+    /// Below 0: unlimited. Absent: left as it is (runtime-spec 1.3, config-linux.md#pids).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
 }
 
 /// Intel Resource Director Technology (kernel Documentation/filesystems/resctrl.rst).
