@@ -1,1 +1,201 @@
-//! cgroup.
+//! The container's cgroups: where they are, what they limit, how a process gets in and how all of it ends.
+//! v1, v2 and both at once (hybrid), through cgroupfs. Touches no directory but the container's own and, in making it,
+//! the missing ones above it.
+//!
+//! The straight line: [`Cgroup::place`] decides (the paths can be written down before anything is made) →
+//! [`Cgroup::create`] makes and limits → [`Cgroup::entry`] opens the doors → the child walks in by
+//! `CLONE_INTO_CGROUP` (v2) and [`Entry::join`] (v1).
+
+mod dir;
+mod entry;
+mod host;
+mod oom;
+mod place;
+mod stats;
+mod views;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+pub use entry::Entry;
+pub use oom::{Oom, OomWatch};
+pub use stats::Stats;
+pub use views::View;
+
+use crate::error::{Error, Kind, Result};
+use crate::spec::Resources;
+use dir::Dir;
+
+/// The host's cgroup layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One hierarchy for each controller.
+    V1,
+    /// The unified hierarchy alone, on /sys/fs/cgroup.
+    V2,
+    /// v1 hierarchies, and the unified one on /sys/fs/cgroup/unified.
+    Hybrid,
+}
+
+/// The language that a hierarchy's files speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Documentation/admin-guide/cgroup-v1.
+    V1,
+    /// Documentation/admin-guide/cgroup-v2.rst.
+    V2,
+}
+
+/// The container's place in one hierarchy.
+#[derive(Debug)]
+struct Node {
+    version: Version,
+    /// What is bound to the hierarchy and counts for a container; one empty name for the unified hierarchy.
+    controllers: Vec<String>,
+    /// The hierarchy's mount point; empty if the place came from a state file.
+    mount: String,
+    /// The container's directory.
+    path: String,
+    /// What [`Cgroup::create`] made: the open directory, or nothing where a container can do without.
+    made: OnceLock<Option<Dir>>,
+}
+
+/// The container's place in every hierarchy of the host.
+#[derive(Debug)]
+pub struct Cgroup {
+    nodes: Vec<Node>,
+    /// The place was asked for, so the container must not run outside of it.
+    given: bool,
+    /// A place that can't be made is no error if nothing depends on it.
+    rootless: bool,
+}
+
+impl Cgroup {
+    /// The layout of this host.
+    pub fn mode() -> Mode {
+        host::mode()
+    }
+
+    /// Decides where the container `id` lies. `cgroups_path` is config.json's: absolute from the root of the mounted
+    /// hierarchies, relative (and the default, the id) under the caller's own cgroup, in v2 beside it. `..` never
+    /// leads out of a hierarchy. Makes nothing.
+    pub fn place(id: &str, cgroups_path: Option<&str>) -> Result<Self> {
+        place::place(id, cgroups_path)
+    }
+
+    /// The place that [`Cgroup::paths`] once described (`cgroup_paths` of a state file).
+    pub fn from_paths(paths: &BTreeMap<String, String>) -> Result<Self> {
+        place::from_paths(paths)
+    }
+
+    /// For a caller without privileges: where no place and no limit was asked for, a cgroup that can't be made is done
+    /// without.
+    #[must_use]
+    pub fn rootless(mut self, rootless: bool) -> Self {
+        self.rootless = rootless;
+        self
+    }
+
+    /// The directory for each controller, by runc's keys: a v1 controller, `name=systemd`, or "" for the unified
+    /// hierarchy.
+    pub fn paths(&self) -> BTreeMap<String, String> {
+        let there = self.nodes.iter().filter(|n| !matches!(n.made.get(), Some(None)));
+        there.flat_map(|n| n.controllers.iter().map(|c| (c.clone(), n.path.clone()))).collect()
+    }
+
+    /// Makes the cgroups and applies every limit and the device rules. On failure, what it made is gone again.
+    ///
+    /// # Errors
+    /// A cgroup of that path with processes in it or frozen; a limit whose controller this host does not offer (the
+    /// container never runs without it); what the kernel refused, with the file, the value and the errno.
+    pub fn create(&self, _resources: &Resources) -> Result<()> {
+        Err(unready())
+    }
+
+    /// Opens the doors for the container's first process. After [`Cgroup::create`], or on a container that runs.
+    pub fn entry(&self) -> Result<Entry> {
+        Err(unready())
+    }
+
+    /// Opens the doors for a process of `exec --cgroup`: each word is a path below the container's cgroup, or
+    /// `controller[,controller]:path`.
+    pub fn sub_entry(&self, _specs: &[String]) -> Result<Entry> {
+        Err(unready())
+    }
+
+    /// Opens the door to where the container's init is now (cgroup v2). An init that moved itself, or turned controllers
+    /// on below its first cgroup, has shut that one: clone3 answers EBUSY, or the directory is gone.
+    pub fn entry_of_init(_init: nix::unistd::Pid) -> Result<Entry> {
+        Err(unready())
+    }
+
+    /// Applies limits to a container that runs. Never touches device rules: plugins add their own after the start.
+    pub fn update(&self, _resources: &Resources) -> Result<()> {
+        Err(unready())
+    }
+
+    /// Stops every process of the container where it is; returns when they all stand.
+    pub fn freeze(&self) -> Result<()> {
+        Err(unready())
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) -> Result<()> {
+        Err(unready())
+    }
+
+    /// Whether the container's own cgroup is frozen (not one above it). A cgroup that is gone is not frozen.
+    pub fn frozen(&self) -> Result<bool> {
+        Err(unready())
+    }
+
+    /// The processes in the container's cgroup and all below it. None if the cgroup is gone.
+    pub fn pids(&self) -> Result<Vec<i32>> {
+        Err(unready())
+    }
+
+    /// Signals every process of the container. SIGKILL also reaches what is frozen and what forks meanwhile. No error
+    /// if the cgroup is gone.
+    pub fn signal_all(&self, _signal: i32) -> Result<()> {
+        Err(unready())
+    }
+
+    /// Removes the cgroups with all below them, and waits (bounded) for processes that are about to be gone. What is
+    /// gone already is fine.
+    ///
+    /// # Errors
+    /// Something is left.
+    pub fn remove(&self) -> Result<()> {
+        Err(unready())
+    }
+
+    /// What the container uses and used.
+    pub fn stats(&self) -> Result<Stats> {
+        Err(unready())
+    }
+
+    /// How many processes the kernel has killed in this cgroup because memory ran out; None if nobody counts.
+    pub fn oom_kills(&self) -> Option<u64> {
+        None
+    }
+
+    /// A descriptor that becomes readable when the kernel kills for memory.
+    pub fn oom_watch(&self) -> Result<OomWatch> {
+        Err(unready())
+    }
+
+    /// What a "cgroup" mount in the container consists of: every hierarchy with the container's place in it.
+    pub fn views(&self) -> Vec<View> {
+        Vec::new()
+    }
+
+    /// Gives the cgroup to a user of a user namespace (cgroup v2): the directory and the files that the kernel lists in
+    /// /sys/kernel/cgroup/delegate.
+    pub fn delegate(&self, _uid: u32, _gid: u32) -> Result<()> {
+        Err(unready())
+    }
+}
+
+fn unready() -> Error {
+    Error::new(Kind::Host, "not built yet")
+}

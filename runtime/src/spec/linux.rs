@@ -84,7 +84,7 @@ pub struct Resources {
     pub block_io: Option<oci::LinuxBlockIo>,
     /// Huge pages.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub hugepage_limits: Vec<oci::LinuxHugepageLimit>,
+    pub hugepage_limits: Vec<HugepageLimit>,
     /// Network class and priorities (cgroup v1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<oci::LinuxNetwork>,
@@ -103,6 +103,17 @@ pub struct Pids {
     /// Below 0: unlimited. Absent: left as it is (runtime-spec 1.3, config-linux.md#pids).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
+}
+
+/// Limit of huge pages of one size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HugepageLimit {
+    /// `64KB`, `2MB`, `1GB`. Go reads field names in any case, so there are bundles that write `pagesize`.
+    #[serde(alias = "pagesize")]
+    pub page_size: String,
+    /// Bytes.
+    pub limit: u64,
 }
 
 /// Intel Resource Director Technology (kernel Documentation/filesystems/resctrl.rst).

@@ -9,7 +9,7 @@ mod process;
 mod validate;
 
 pub use default::default_spec;
-pub use linux::{IntelRdt, Linux, Pids, Resources};
+pub use linux::{HugepageLimit, IntelRdt, Linux, Pids, Resources};
 pub use load::{Loaded, load, load_process, parse, parse_resources};
 pub use oci_spec::runtime as oci;
 pub use process::{Capabilities, ExecCpuAffinity, Process, User};
