@@ -1,9 +1,13 @@
 //! The parent's side of each verb. It never changes its own process and never prints.
 
+mod dir;
 pub mod hooks;
 pub mod id;
+pub mod list;
 pub mod process;
+mod record;
 pub mod state;
+pub mod time;
 
 use std::path::PathBuf;
 
