@@ -131,8 +131,8 @@ fn block_io_entries<M: SerializeMap>(map: &mut M, block_io: &oci::LinuxBlockIo) 
 
 fn other_entries<M: SerializeMap>(map: &mut M, resources: &Resources) -> Result<(), M::Error> {
     list(map, "hugetlb_limit", &resources.hugepage_limits, |limit| HugepageLimit {
-        page_size: limit.page_size().clone(),
-        limit: limit.limit(),
+        page_size: limit.page_size.clone(),
+        limit: limit.limit,
     })?;
     if let Some(network) = &resources.network {
         some(map, "net_cls_classid_u", network.class_id())?;
@@ -202,7 +202,7 @@ struct WeightDevice {
 #[derive(Serialize)]
 struct HugepageLimit {
     page_size: String,
-    limit: i64,
+    limit: u64,
 }
 
 #[derive(Serialize)]
