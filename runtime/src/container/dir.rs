@@ -44,7 +44,7 @@ pub struct Intent {
     /// The bundle's directory, absolute.
     pub bundle: PathBuf,
     /// Controller → cgroup that is going to be made, absolute; "" is the unified hierarchy.
-    pub cgroup_paths: BTreeMap<String, PathBuf>,
+    pub cgroup_paths: BTreeMap<String, String>,
     /// The cgroup is going to be a systemd unit of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systemd_unit: Option<String>,

@@ -196,10 +196,10 @@ impl<'a> HookState<'a> {
 }
 
 /// Whether the container's cgroup is frozen or about to be. A cgroup that is gone is not.
-fn is_frozen(cgroups: &BTreeMap<String, PathBuf>) -> Result<bool> {
+fn is_frozen(cgroups: &BTreeMap<String, String>) -> Result<bool> {
     let file = match (cgroups.get("freezer"), cgroups.get("")) {
-        (Some(v1), _) => v1.join("freezer.state"),
-        (None, Some(v2)) => v2.join("cgroup.freeze"),
+        (Some(v1), _) => Path::new(v1).join("freezer.state"),
+        (None, Some(v2)) => Path::new(v2).join("cgroup.freeze"),
         (None, None) => return Ok(false),
     };
     match std::fs::read(&file) {

@@ -1,7 +1,6 @@
 //! Tests of the state directory, state.json and the status, on real files and the test's own process. Tests only.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
@@ -194,7 +193,7 @@ fn half_made_is_not_there_but_its_intent_is() {
         creator: ProcessId::own().unwrap(),
         init: None,
         bundle: "/b".into(),
-        cgroup_paths: BTreeMap::from([(String::new(), PathBuf::from("/sys/fs/cgroup/a"))]),
+        cgroup_paths: BTreeMap::from([(String::new(), "/sys/fs/cgroup/a".to_owned())]),
         systemd_unit: Some("pinnace-a.scope".to_owned()),
         intel_rdt_path: None,
     };
@@ -237,7 +236,7 @@ fn status_follows_from_the_world() {
     let root = Root::new();
     let freezer = root.0.root.parent().unwrap().join("freezer");
     let mut state = state("a");
-    state.cgroup_paths.insert("freezer".to_owned(), freezer.clone());
+    state.cgroup_paths.insert("freezer".to_owned(), freezer.to_str().unwrap().to_owned());
     let container = container(&root, &state);
     assert_eq!(container.status().unwrap(), Status::Running);
     std::fs::write(container.dir.fifo(), "").unwrap();
@@ -261,7 +260,7 @@ fn unified_cgroup_is_asked_when_there_is_no_freezer() {
     let root = Root::new();
     let unified = root.0.root.parent().unwrap().join("unified");
     let mut state = state("a");
-    state.cgroup_paths.insert(String::new(), unified.clone());
+    state.cgroup_paths.insert(String::new(), unified.to_str().unwrap().to_owned());
     let container = container(&root, &state);
     std::fs::create_dir(&unified).unwrap();
     for (word, status) in [("1\n", Status::Paused), ("0\n", Status::Running)] {

@@ -34,7 +34,7 @@ pub struct State {
     /// config.json's annotations.
     pub annotations: BTreeMap<String, String>,
     /// Controller → the container's cgroup, absolute; "" is the unified hierarchy.
-    pub cgroup_paths: BTreeMap<String, PathBuf>,
+    pub cgroup_paths: BTreeMap<String, String>,
     /// How it was made.
     pub flags: Flags,
     /// Where descriptors 0, 1 and 2 of init led when it was made; CRIU needs them.
@@ -133,7 +133,7 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     rootless: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    cgroup_paths: &'a BTreeMap<String, PathBuf>,
+    cgroup_paths: &'a BTreeMap<String, String>,
     namespace_paths: NamespacePaths,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     external_descriptors: &'a [String],
@@ -153,7 +153,7 @@ struct Read {
     config: ReadConfig,
     #[serde(default)]
     rootless: bool,
-    cgroup_paths: Option<BTreeMap<String, PathBuf>>,
+    cgroup_paths: Option<BTreeMap<String, String>>,
     external_descriptors: Option<Vec<String>>,
     intel_rdt_path: Option<PathBuf>,
     intel_rdt_mon_path: Option<PathBuf>,
