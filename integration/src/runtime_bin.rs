@@ -120,15 +120,9 @@ impl Runtime {
 
     /// Starts a command and leaves it running.
     pub fn begin(&self, mut command: Command) -> Running {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        // Files, not pipes: a detached container keeps them, and nobody waits for their end.
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let [stdout, stderr] = ["out", "err"].map(|name| self.calls.join(format!("{number}.{name}")));
-        let open = |path: &Path| File::create(path).expect("make a file for a call's output");
-        command.stdout(open(&stdout)).stderr(open(&stderr));
         let words: Vec<_> =
             command.get_args().skip(2).map(|arg| arg.to_string_lossy().into_owned()).collect();
-        Running { process: Process::start(&mut command), stdout, stderr, call: words.join(" ") }
+        Running::start(&mut command, &self.calls, words.join(" "))
     }
 
     /// `run` in the foreground, with more arguments between the command and the id.
@@ -230,6 +224,17 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts a command whose outputs go to files in the directory `calls`; `call` names it in messages.
+    pub fn start(command: &mut Command, calls: &Path, call: String) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // Files, not pipes: a detached container keeps them, and nobody waits for their end.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let [stdout, stderr] = ["out", "err"].map(|name| calls.join(format!("{number}.{name}")));
+        let open = |path: &Path| File::create(path).expect("make a file for a call's output");
+        command.stdout(open(&stdout)).stderr(open(&stderr));
+        Self { process: Process::start(command), stdout, stderr, call }
+    }
+
     /// What it has written to standard output so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()).into_owned()

@@ -1,0 +1,65 @@
+//! A private containerd, alone for the tests of ctr, or below dockerd. It must never use the host's sockets or state.
+
+use std::fs;
+use std::ops::Deref;
+
+use super::image;
+use super::room::Room;
+use super::shell::{Container, Shell};
+use crate::host::{LIMIT, eventually};
+
+/// A containerd and the shell whose `ctr` talks to it.
+#[derive(Debug)]
+pub struct Containerd {
+    shell: Shell,
+}
+
+impl Containerd {
+    /// Starts one that has the image `docker.io/library/busybox:latest`.
+    pub fn new() -> Self {
+        let room = Room::new("ctr");
+        let socket = start(&room);
+        let shell = Shell::new(room);
+        shell.alias("ctr", "/usr/bin/ctr", &["--address", &socket]);
+        let up = eventually(LIMIT, || (shell.sh("ctr version").code == 0).then_some(()));
+        assert!(up.is_some(), "containerd does not answer\n{}", shell.room().logs());
+        let archive = image::oci_archive(shell.room(), &format!("docker.io/library/{}:latest", image::NAME));
+        shell.output(&format!("ctr image import {}", archive.display()));
+        Self { shell }
+    }
+
+    /// A name for a container whose task and self are removed when the guard is dropped.
+    pub fn named(&self, name: &str) -> Container<'_> {
+        self.shell.named(name, "f() { ctr task rm --force $1; ctr container rm $1; }; f")
+    }
+}
+
+impl Default for Containerd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Containerd {
+    type Target = Shell;
+
+    fn deref(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+/// Starts containerd in a room, without the plugin that serves Kubernetes; its socket.
+pub(super) fn start(room: &Room) -> String {
+    let socket = room.path("containerd.sock");
+    let config = format!(
+        "version = 2\nroot = {:?}\nstate = {:?}\n\
+         disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+         [grpc]\naddress = {socket:?}\n",
+        room.path("containerd"),
+        room.path("containerd-state"),
+    );
+    let path = room.path("containerd.toml");
+    fs::write(&path, config).expect("write containerd's configuration");
+    room.start(&["containerd", "--config", &path, "--log-level", "warn"]);
+    socket
+}

@@ -1,0 +1,59 @@
+//! A private podman that has the runtime under test. It must never use the host's storage, networks or configuration.
+
+use std::fs;
+use std::ops::Deref;
+
+use super::image;
+use super::room::Room;
+use super::shell::{Container, Shell};
+use crate::runtime_binary;
+
+/// The shell whose `podman` has storage of its own.
+#[derive(Debug)]
+pub struct Podman {
+    shell: Shell,
+}
+
+impl Podman {
+    /// Makes storage that has the image `localhost/busybox`.
+    pub fn new() -> Self {
+        let room = Room::new("podman");
+        let mut shell = Shell::new(room);
+        let config = format!(
+            "[containers]\ncgroup_parent = {:?}\nlog_driver = \"k8s-file\"\n\
+             [engine]\nruntime = \"pinnace\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+             lock_type = \"file\"\n\
+             [engine.runtimes]\npinnace = [{:?}]\n[network]\nnetwork_config_dir = {:?}\n",
+            shell.room().cgroup(),
+            runtime_binary(),
+            shell.room().path("networks"),
+        );
+        let path = shell.room().path("containers.conf");
+        fs::write(&path, config).expect("write containers.conf");
+        shell.set("CONTAINERS_CONF", &path);
+        let [root, runroot, tmp] = ["storage", "runroot", "tmp"].map(|name| shell.room().path(name));
+        shell.alias("podman", "/usr/bin/podman", &["--root", &root, "--runroot", &runroot, "--tmpdir", &tmp]);
+        let archive = image::tar(shell.room());
+        shell.output(&format!("podman import --change 'CMD [\"sh\"]' {} {}", archive.display(), image::NAME));
+        Self { shell }
+    }
+
+    /// A name for a container that is removed, with its volumes, when the guard is dropped.
+    pub fn named(&self, name: &str) -> Container<'_> {
+        self.shell.named(name, "podman rm --force --volumes --time 0")
+    }
+}
+
+impl Default for Podman {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Podman {
+    type Target = Shell;
+
+    fn deref(&self) -> &Shell {
+        &self.shell
+    }
+}

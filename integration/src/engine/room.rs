@@ -1,0 +1,133 @@
+//! The room that an engine lives in, as its test program sees it: a directory, a cgroup, and namespaces that commands
+//! enter. Its keeper (integration/keeper) clears it when this process has ended; nothing here must need a `Drop`.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::host_process::Process;
+
+/// Where engines and what they call are found; Debian's iptables is in /usr/sbin.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A room; there is one for each test program.
+#[derive(Debug)]
+pub struct Room {
+    directory: PathBuf,
+    cgroup: String,
+    pid: i32,
+    namespaces: [OwnedFd; 2],
+    keeper: Mutex<Keeper>,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    _process: Process,
+    lines: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Room {
+    /// Makes a room whose names begin with the name of the engine.
+    pub fn new(engine: &str) -> Self {
+        let name = format!("pinnace-{engine}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(&name);
+        for part in ["log", "calls", "bin"] {
+            fs::create_dir_all(directory.join(part)).expect("make the room's directory");
+        }
+        let cgroup = format!("/{name}");
+        let mut command = Command::new(keeper_binary());
+        command.arg(&directory).arg(&cgroup).env("PATH", PATH).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let child = process.child();
+        let lines = child.stdin.take().expect("invariant: piped above");
+        let answers = BufReader::new(child.stdout.take().expect("invariant: piped above"));
+        let pid = process.pid();
+        let mut keeper = Keeper { _process: process, lines, answers };
+        let answer = keeper.answer();
+        assert_eq!(answer, "ready", "the keeper of the room could not begin");
+        let namespaces = ["mnt", "net"]
+            .map(|name| File::open(format!("/proc/{pid}/ns/{name}")).expect("open a namespace").into());
+        Self { directory, cgroup, pid, namespaces, keeper: Mutex::new(keeper) }
+    }
+
+    /// The directory of everything that the engine keeps; it is removed at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A path in the directory, as text.
+    pub fn path(&self, name: &str) -> String {
+        self.directory.join(name).to_str().expect("invariant: the temporary directory is UTF-8").to_owned()
+    }
+
+    /// The cgroup below which the engine puts its containers, the same path in every hierarchy.
+    pub fn cgroup(&self) -> &str {
+        &self.cgroup
+    }
+
+    /// Starts a service; its pid. It ends with the room.
+    pub fn start(&self, words: &[&str]) -> i32 {
+        let line = serde_json::to_string(words).expect("invariant: words are JSON");
+        let mut keeper = self.keeper.lock().expect("the keeper's lock");
+        writeln!(keeper.lines, "{line}").expect("ask the keeper");
+        let answer = keeper.answer();
+        answer.parse().unwrap_or_else(|_| panic!("{}: {answer}", words.join(" ")))
+    }
+
+    /// Makes a command run in the room's mount and network namespaces.
+    pub fn enter(&self, command: &mut Command) {
+        let fds = self.namespaces.each_ref().map(|fd| fd.try_clone().expect("duplicate a descriptor"));
+        // SAFETY: between fork and exec only setns is called, on descriptors that the closure owns.
+        unsafe {
+            command.pre_exec(move || {
+                for fd in &fds {
+                    setns(fd, CloneFlags::empty())?;
+                }
+                Ok(())
+            });
+        }
+    }
+
+    /// The process that holds the room's namespaces.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The last lines that the services wrote, for the message of a failed test.
+    pub fn logs(&self) -> String {
+        let mut paths: Vec<_> =
+            fs::read_dir(self.directory.join("log")).into_iter().flatten().flatten().collect();
+        paths.sort_by_key(fs::DirEntry::file_name);
+        let last = |path: PathBuf| {
+            let text = fs::read(&path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let lines: Vec<_> = text.lines().rev().take(12).collect();
+            let lines: Vec<_> = lines.into_iter().rev().collect();
+            format!("--- {}\n{}\n", path.display(), lines.join("\n"))
+        };
+        paths.into_iter().map(|entry| last(entry.path())).collect()
+    }
+}
+
+impl Keeper {
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("read the keeper's answer");
+        line.trim_end().to_owned()
+    }
+}
+
+/// Cargo builds it beside the test programs' directory.
+fn keeper_binary() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    let path = program.ancestors().nth(2).expect("invariant: a target directory").join("engine-keeper");
+    assert!(path.is_file(), "no {}: run the tests with cargo test", path.display());
+    path
+}

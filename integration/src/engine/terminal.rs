@@ -1,0 +1,61 @@
+//! A command at a terminal, typed to and read as a user does. It must never wait without a limit.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::Command;
+
+use crate::host::LIMIT;
+use crate::host_process::Process;
+use crate::host_terminal::{Pty, read_until};
+
+/// A running command and the terminal that it has.
+#[derive(Debug)]
+pub struct Session {
+    pty: Pty,
+    process: Process,
+    line: String,
+}
+
+impl Session {
+    pub(super) fn new(mut command: Command, line: &str, rows: u16, columns: u16) -> Self {
+        let pty = Pty::new(rows, columns);
+        pty.attach(&mut command);
+        let process = Process::start(&mut command);
+        // The command keeps its own copies of the slave's descriptor for as long as it may be started again.
+        drop(command);
+        Self { pty, process, line: line.to_owned() }
+    }
+
+    /// Reads until the word has come; what came with it.
+    #[track_caller]
+    pub fn sees(&self, word: &str) -> String {
+        let text = read_until(&self.pty.master, LIMIT, |text| text.contains(word));
+        assert!(text.contains(word), "{}: no {word:?} in {text:?}", self.line);
+        text
+    }
+
+    /// Types these characters; "\r" is the return key.
+    pub fn types(&self, keys: &str) {
+        let mut master = File::from(self.pty.master.try_clone().expect("duplicate a terminal"));
+        master.write_all(keys.as_bytes()).expect("type at a terminal");
+    }
+
+    /// Changes the size of the window.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        self.pty.resize(rows, columns);
+    }
+
+    /// Waits for the command's end; its exit code.
+    #[track_caller]
+    pub fn ends(mut self) -> i32 {
+        let status = self.process.wait(LIMIT);
+        let Some(status) = status else {
+            panic!(
+                "{} still runs; unread: {:?}",
+                self.line,
+                read_until(&self.pty.master, std::time::Duration::ZERO, |_| true)
+            )
+        };
+        status.code().unwrap_or_else(|| panic!("{}: {status}", self.line))
+    }
+}
