@@ -1,1 +1,368 @@
-//! Runs the commands of config.json's `hooks` with the state on their standard input.
+//! Runs the commands of config.json's `hooks` with the container's state on their standard input. Starting one and
+//! waiting for it are two steps, so that an event loop can do the waiting; nothing here blocks longer than the hook's
+//! timeout, and nothing changes this process.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, pipe2};
+
+use crate::error::{Error, Kind, OrFail, Result, errno_text};
+use crate::spec::oci;
+use crate::sys::fs::memfd;
+use crate::sys::process::pidfd_signal;
+use crate::sys::spawn::{Program, spawn};
+
+/// Of what a hook prints, the last this many bytes are kept; the rest is read and dropped.
+const KEPT: usize = 64 * 1024;
+
+/// Of what is kept, the last this many bytes stand in the error.
+const SHOWN: usize = 4 * 1024;
+
+/// How long a killed hook may take to go before it is left behind.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The moments at which hooks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookKind {
+    /// Deprecated; runs just before createRuntime.
+    Prestart,
+    /// In the runtime's namespaces, before the root is pivoted.
+    CreateRuntime,
+    /// In the container's namespaces, before the root is pivoted.
+    CreateContainer,
+    /// In the container, before the program.
+    StartContainer,
+    /// In the runtime's namespaces, after the program has started.
+    Poststart,
+    /// In the runtime's namespaces, after the container is deleted.
+    Poststop,
+}
+
+impl fmt::Display for HookKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prestart => "prestart",
+            Self::CreateRuntime => "createRuntime",
+            Self::CreateContainer => "createContainer",
+            Self::StartContainer => "startContainer",
+            Self::Poststart => "poststart",
+            Self::Poststop => "poststop",
+        })
+    }
+}
+
+/// What all hooks of one moment get.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting<'a> {
+    /// The state (runtime-spec, runtime.md#state) as JSON.
+    pub state: &'a [u8],
+    /// `NAME=value` pairs for a hook that has none of its own.
+    pub default_env: &'a [String],
+    /// Working directory; none: the caller's.
+    pub dir: Option<&'a Path>,
+}
+
+/// Runs the hooks in order and stops at the first that fails.
+pub fn run_all(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) -> Result<()> {
+    for (index, hook) in hooks.iter().enumerate() {
+        Running::start(hook, setting).and_then(Running::wait).map_err(|error| framed(error, kind, index))?;
+    }
+    Ok(())
+}
+
+/// The error of hook number `index`, as runc words it.
+pub fn framed(error: Error, kind: HookKind, index: usize) -> Error {
+    error.within(format!("error running {kind} hook #{index}"))
+}
+
+/// A hook that has been started.
+#[derive(Debug)]
+pub struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    outputs: [Output; 2],
+    /// When it is too late, and the timeout in seconds.
+    deadline: Option<(Instant, i64)>,
+}
+
+/// One of the hook's outputs.
+#[derive(Debug)]
+struct Output {
+    /// None: at its end.
+    pipe: Option<File>,
+    kept: Vec<u8>,
+}
+
+impl Running {
+    /// Starts a hook.
+    pub fn start(hook: &oci::Hook, setting: Setting<'_>) -> Result<Self> {
+        let deadline = match hook.timeout() {
+            Some(seconds) if seconds <= 0 => {
+                return Err(Error::invalid(format!("hook timeout {seconds} is not greater than zero")));
+            }
+            Some(seconds) => {
+                let length = Duration::from_secs(seconds.unsigned_abs());
+                Instant::now().checked_add(length).map(|end| (end, seconds))
+            }
+            None => None,
+        };
+        let path = hook.path();
+        let what = || format!("fork/exec {}", path.display());
+        let c_string = |bytes: &[u8]| {
+            CString::new(bytes).map_err(|_| Error::invalid(format!("{}: nul byte in a string", what())))
+        };
+        let strings =
+            |list: &[String]| list.iter().map(|s| c_string(s.as_bytes())).collect::<Result<Vec<_>>>();
+        let file = c_string(path.as_os_str().as_bytes())?;
+        let args = match hook.args().as_deref() {
+            None | Some([]) => vec![file.clone()],
+            Some(args) => strings(args)?,
+        };
+        let env = match hook.env().as_deref() {
+            None | Some([]) => strings(setting.default_env)?,
+            Some(env) => strings(env)?,
+        };
+        let dir = setting.dir.map(|dir| c_string(dir.as_os_str().as_bytes())).transpose()?;
+        let stdin = state_file(setting.state)?;
+        let (stdout, stdout_end) = pipe().or_fail("pipe2", what)?;
+        let (stderr, stderr_end) = pipe().or_fail("pipe2", what)?;
+        let (pid, pidfd) = spawn(&Program {
+            path: &file,
+            args: &args,
+            env: &env,
+            dir: dir.as_deref(),
+            stdio: [stdin.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
+        })
+        .map_err(|errno| Error::new(Kind::Host, format!("{}: {}", what(), errno_text(errno))))?;
+        Ok(Self { pid, pidfd, outputs: [Output::new(stdout), Output::new(stderr)], deadline })
+    }
+
+    /// Readable when the hook has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// What else to poll for reading.
+    pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.outputs.iter().filter_map(|output| output.pipe.as_ref().map(AsFd::as_fd))
+    }
+
+    /// When [`Running::advance`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.map(|(end, _)| end)
+    }
+
+    /// Does what can be done now, without blocking: reads what was printed, takes the exit status, kills what runs
+    /// past its timeout. None: not yet ended.
+    pub fn advance(&mut self) -> Option<Result<()>> {
+        self.outputs.iter_mut().for_each(Output::read);
+        match self.status() {
+            Ok(WaitStatus::StillAlive) => {}
+            status => {
+                // What it wrote last is in the pipes by now. What a child that it has left behind writes is not
+                // waited for.
+                self.outputs.iter_mut().for_each(Output::read);
+                return Some(self.verdict(status));
+            }
+        }
+        let (end, seconds) = self.deadline?;
+        if Instant::now() < end {
+            return None;
+        }
+        self.kill();
+        let text = format!("hook ran past specified timeout of {seconds}.0s");
+        Some(Err(Error::new(Kind::Host, text).hint("raise the hook's timeout or make it faster")))
+    }
+
+    /// Blocks until the hook has ended or was killed for its timeout.
+    pub fn wait(mut self) -> Result<()> {
+        loop {
+            if let Some(result) = self.advance() {
+                return result;
+            }
+            let mut fds: Vec<PollFd<'_>> =
+                self.pipes().chain([self.pidfd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            match poll(&mut fds, until(self.deadline())) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::os("poll", errno, "wait for a hook")),
+            }
+        }
+    }
+
+    fn status(&self) -> nix::Result<WaitStatus> {
+        waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)
+    }
+
+    /// Kills the hook and all of its process group, and takes its status, which is not left to others.
+    fn kill(&self) {
+        // The hook is not yet waited for: its pid and its group are still its own.
+        let _ = killpg(self.pid, Signal::SIGKILL);
+        let _ = pidfd_signal(&self.pidfd, libc::SIGKILL);
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        let end = Instant::now() + GRACE;
+        while matches!(self.status(), Ok(WaitStatus::StillAlive)) && Instant::now() < end {
+            let _ = poll(&mut fds, until(Some(end)));
+        }
+    }
+
+    fn verdict(&self, status: nix::Result<WaitStatus>) -> Result<()> {
+        let how = match status {
+            Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
+            Ok(WaitStatus::Exited(_, code)) => format!("exit status {code}"),
+            Ok(WaitStatus::Signaled(_, signal, dumped)) => {
+                format!("signal: {}{}", signal_text(signal), if dumped { " (core dumped)" } else { "" })
+            }
+            Ok(other) => format!("unexpected wait status {other:?}"),
+            // nix has no word for real-time signals.
+            Err(Errno::EINVAL) => "signal: a real-time signal".to_owned(),
+            Err(errno) => return Err(Error::os("waitid", errno, "wait for the hook")),
+        };
+        let [stdout, stderr] = &self.outputs;
+        Err(Error::new(Kind::Host, format!("{how}, stdout: {stdout}, stderr: {stderr}")))
+    }
+}
+
+/// The state on a file of its own rather than in a pipe: a hook may read it late, twice, in part or not at all, and
+/// nobody has to wait for it or die of SIGPIPE.
+fn state_file(state: &[u8]) -> Result<OwnedFd> {
+    let what = || "keep the container's state for a hook";
+    let mut file = File::from(memfd("state").or_fail("memfd_create", what)?);
+    file.write_all(state).or_fail("write", what)?;
+    file.rewind().or_fail("lseek", what)?;
+    Ok(file.into())
+}
+
+/// A pipe whose read end does not block.
+fn pipe() -> nix::Result<(File, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read.into(), write))
+}
+
+/// The time until then in poll's words, rounded up so that a poll that times out is not too early.
+fn until(end: Option<Instant>) -> PollTimeout {
+    let Some(end) = end else { return PollTimeout::NONE };
+    let left = end.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+    i32::try_from(left.as_millis()).ok().and_then(|ms| ms.try_into().ok()).unwrap_or(PollTimeout::MAX)
+}
+
+impl Output {
+    fn new(pipe: File) -> Self {
+        Self { pipe: Some(pipe), kept: Vec::new() }
+    }
+
+    /// Reads what is there, at most a few pipes full at a time: somebody who writes without end must not keep us
+    /// from looking at the clock.
+    fn read(&mut self) {
+        let mut buffer = [0; 16 * 1024];
+        for _ in 0..16 {
+            let Some(pipe) = &self.pipe else { return };
+            match nix::unistd::read(pipe, &mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(length) => {
+                    self.kept.extend_from_slice(&buffer[..length]);
+                    if self.kept.len() > 2 * KEPT {
+                        self.kept.drain(..self.kept.len() - KEPT);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+}
+
+/// The end of what was printed, in one line.
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.kept);
+        let text = text.trim_end();
+        let mut start = text.len().saturating_sub(SHOWN);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        if start > 0 {
+            f.write_str("...")?;
+        }
+        for character in text[start..].chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As Go's syscall.Signal prints it.
+fn signal_text(signal: Signal) -> String {
+    let text = match signal {
+        Signal::SIGHUP => "hangup",
+        Signal::SIGINT => "interrupt",
+        Signal::SIGQUIT => "quit",
+        Signal::SIGILL => "illegal instruction",
+        Signal::SIGTRAP => "trace/breakpoint trap",
+        Signal::SIGABRT => "aborted",
+        Signal::SIGBUS => "bus error",
+        Signal::SIGFPE => "floating point exception",
+        Signal::SIGKILL => "killed",
+        Signal::SIGUSR1 => "user defined signal 1",
+        Signal::SIGSEGV => "segmentation fault",
+        Signal::SIGUSR2 => "user defined signal 2",
+        Signal::SIGPIPE => "broken pipe",
+        Signal::SIGALRM => "alarm clock",
+        Signal::SIGTERM => "terminated",
+        other => return other.as_str().to_owned(),
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_one_line_and_bounded() {
+        let shown = |bytes: &[u8]| Output { pipe: None, kept: bytes.to_vec() }.to_string();
+        assert_eq!(shown(b""), "");
+        assert_eq!(shown(b"no such device\n"), "no such device");
+        assert_eq!(shown(b"a\nb\x1b[31m\n\n"), "a\\nb\\u{1b}[31m");
+        assert_eq!(shown(&[0xff, b'x']), "\u{fffd}x");
+        let long = shown("é".repeat(SHOWN).as_bytes());
+        assert!(long.starts_with("...é") && long.len() <= SHOWN + 3, "{}", long.len());
+    }
+
+    #[test]
+    fn a_timeout_of_nothing_is_refused() {
+        for seconds in [0, -1, i64::MIN] {
+            let hook: oci::Hook =
+                serde_json::from_value(serde_json::json!({ "path": "/bin/true", "timeout": seconds }))
+                    .unwrap();
+            let error = run_all(HookKind::Prestart, &[hook], Setting::default()).unwrap_err();
+            assert!(
+                error.to_string().starts_with("error running prestart hook #0: hook timeout "),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn frames_are_runcs() {
+        let error = framed(Error::new(Kind::Host, "exit status 1"), HookKind::StartContainer, 2).to_string();
+        assert_eq!(error, "error running startContainer hook #2: exit status 1");
+    }
+}

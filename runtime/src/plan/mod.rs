@@ -1,3 +1,4 @@
 //! plan.
 
+pub mod creds;
 pub mod options;

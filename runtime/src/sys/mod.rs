@@ -2,11 +2,16 @@
 //! Wrappers return the errno; whoever calls knows the operand and makes the error.
 
 pub mod clone;
+pub mod cred;
 pub mod fs;
+pub mod keyring;
 pub mod mount;
 pub mod process;
+pub mod pty;
 pub mod seccomp;
+pub mod signals;
 pub mod socket;
+pub mod spawn;
 
 use nix::errno::Errno;
 

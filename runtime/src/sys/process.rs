@@ -56,3 +56,8 @@ pub fn set_undumpable() -> nix::Result<()> {
 pub fn set_subreaper(on: bool) -> nix::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, u64::from(on), 0, 0, 0).map(drop)
 }
+
+/// `PR_SET_TIMERSLACK`, in nanoseconds.
+pub fn set_timer_slack(nanoseconds: u64) -> nix::Result<()> {
+    prctl(libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0).map(drop)
+}

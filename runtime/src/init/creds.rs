@@ -1,0 +1,217 @@
+//! Makes the forked child the user that [`Credentials`] says, once, and reads back what the kernel made of it. It
+//! never keeps what nobody asked for: groups are always set, inheritable capabilities are what config.json names.
+//!
+//! Order (man 7 capabilities): bounding set while CAP_SETPCAP is there, groups and gid before the uid, the permitted
+//! set carried over the uid by keepcaps, then all three sets by one capset, then the ambient set, which needs them.
+
+use std::fmt;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+
+use super::procfs;
+use crate::error::{Error, Kind, OrFail, Result, errno_text};
+use crate::plan::creds::{CapSet, CapSets, Credentials, cap_name};
+use crate::sys::cred;
+
+/// `PR_SET_NO_NEW_PRIVS`, if asked for. Before seccomp: it lets an unprivileged process load a filter.
+pub fn no_new_privs(creds: &Credentials) -> Result<()> {
+    if creds.no_new_privs {
+        cred::set_no_new_privs().or_fail("prctl(PR_SET_NO_NEW_PRIVS)", || "set no_new_privs")?;
+    }
+    Ok(())
+}
+
+/// Removes from the bounding set what config.json does not name. Needs CAP_SETPCAP, so it comes before [`apply`].
+pub fn drop_bounding(creds: &Credentials) -> Result<()> {
+    for cap in bounding()?.without(creds.caps.bounding).iter() {
+        cred::bounding_drop(cap)
+            .or_fail("prctl(PR_CAPBSET_DROP)", || format!("drop {} from the bounding set", cap_name(cap)))?;
+    }
+    Ok(())
+}
+
+/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a directory of a real procfs (it is asked
+/// only when the kernel refuses setgroups). Capabilities that this process does not have itself can't be granted:
+/// that is a warning, and they are left out.
+pub fn apply(creds: &Credentials, proc: impl AsFd) -> Result<()> {
+    let own = cred::caps().or_fail("capget", || "read own capabilities")?;
+    let caps = grantable(creds.caps, own, bounding()?);
+    let groups = set_groups(creds, proc)?;
+    cred::set_gid(creds.gid.get()).map_err(|errno| unmapped("gid", creds.gid, "setresgid", errno))?;
+    cred::keep_caps(true).or_fail("prctl(PR_SET_KEEPCAPS)", || "keep capabilities over setuid")?;
+    cred::set_uid(creds.uid.get()).map_err(|errno| unmapped("uid", creds.uid, "setresuid", errno))?;
+    cred::keep_caps(false).or_fail("prctl(PR_SET_KEEPCAPS)", || "clear keepcaps")?;
+    cred::set_caps(cred::Caps {
+        effective: caps.effective.bits(),
+        permitted: caps.permitted.bits(),
+        inheritable: caps.inheritable.bits(),
+    })
+    .or_fail("capset", || "can't apply capabilities")?;
+    let caps = CapSets { ambient: raise_ambient(caps.ambient)?, ..caps };
+    verify(creds, groups, caps)
+}
+
+/// What of `asked` this process can give, with a warning for the rest.
+fn grantable(asked: CapSets, own: cred::Caps, bounding: CapSet) -> CapSets {
+    let permitted = CapSet::from_bits(own.permitted);
+    let heritable = permitted.or(CapSet::from_bits(own.inheritable)).and(bounding);
+    let given = CapSets {
+        bounding: asked.bounding.and(bounding),
+        effective: asked.effective.and(permitted),
+        permitted: asked.permitted.and(permitted),
+        inheritable: asked.inheritable.and(heritable),
+        ambient: asked.ambient,
+    };
+    let missing = asked
+        .bounding
+        .without(given.bounding)
+        .or(asked.effective.without(given.effective))
+        .or(asked.permitted.without(given.permitted))
+        .or(asked.inheritable.without(given.inheritable));
+    if !missing.is_empty() {
+        log::warn!("ignoring unknown or unavailable capabilities: {missing}");
+    }
+    given
+}
+
+/// Whether the kernel let us set the groups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Set,
+    /// A rootless user namespace says "deny" in /proc/self/setgroups: groups can be neither set nor dropped there.
+    Denied,
+}
+
+fn set_groups(creds: &Credentials, proc: impl AsFd) -> Result<Groups> {
+    let groups: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
+    match cred::set_groups(&groups) {
+        Ok(()) => Ok(Groups::Set),
+        Err(Errno::EPERM) if procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny") => {
+            if groups.is_empty() {
+                return Ok(Groups::Denied);
+            }
+            Err(Error::os(
+                "setgroups",
+                Errno::EPERM,
+                "cannot set any additional groups in a rootless container",
+            )
+            .hint("remove process.user.additionalGids or map groups with newgidmap"))
+        }
+        Err(Errno::EINVAL) => Err(Error::os("setgroups", Errno::EINVAL, format!("set groups {groups:?}"))
+            .hint("map every one of them in linux.gidMappings")),
+        Err(errno) => Err(Error::os("setgroups", errno, format!("set groups {groups:?}"))),
+    }
+}
+
+fn unmapped(kind: &str, id: impl fmt::Display, call: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::EINVAL => {
+            Error::new(Kind::Host, format!("cannot set{kind} to unmapped {kind} {id} in user namespace"))
+                .hint(format!("map it in linux.{kind}Mappings"))
+        }
+        _ => Error::os(call, errno, format!("set {kind} {id}")),
+    }
+}
+
+/// Raises the ambient set from nothing and gives what the kernel took; a refusal is a warning, as in runc.
+fn raise_ambient(asked: CapSet) -> Result<CapSet> {
+    match cred::ambient_clear() {
+        // EINVAL: the kernel has no ambient capabilities (before 4.3).
+        Ok(()) | Err(Errno::EINVAL) => {}
+        Err(errno) => {
+            return Err(Error::os("prctl(PR_CAP_AMBIENT_CLEAR_ALL)", errno, "clear ambient capabilities"));
+        }
+    }
+    let mut raised = CapSet::EMPTY;
+    for cap in asked.iter() {
+        if let Err(errno) = cred::ambient_raise(cap) {
+            log::warn!("can't raise ambient capability {}: {}", cap_name(cap), errno_text(errno));
+        } else {
+            raised.insert(cap);
+        }
+    }
+    Ok(raised)
+}
+
+/// Asks the kernel who we are now. Any difference is fatal: better no container than one with more than it should
+/// have (CVE-2022-29162 and its kin were found years later).
+fn verify(creds: &Credentials, groups: Groups, caps: CapSets) -> Result<()> {
+    let read = |what: &'static str| move || format!("read own {what}");
+    same("uids", &[creds.uid.get(); 3], &cred::uids().or_fail("getresuid", read("uids"))?)?;
+    same("gids", &[creds.gid.get(); 3], &cred::gids().or_fail("getresgid", read("gids"))?)?;
+    if groups == Groups::Set {
+        let wanted: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
+        let mut now = cred::groups().or_fail("getgroups", read("groups"))?;
+        // The kernel keeps them in the order of the host's ids.
+        now.sort_unstable();
+        same("groups", &wanted, &now)?;
+    }
+    let now = cred::caps().or_fail("capget", read("capabilities"))?;
+    same("effective capabilities", &caps.effective, &CapSet::from_bits(now.effective))?;
+    same("permitted capabilities", &caps.permitted, &CapSet::from_bits(now.permitted))?;
+    same("inheritable capabilities", &caps.inheritable, &CapSet::from_bits(now.inheritable))?;
+    same("bounding capabilities", &caps.bounding, &bounding()?)?;
+    same("ambient capabilities", &caps.ambient, &every(cred::ambient_has)?)?;
+    if creds.no_new_privs {
+        let now = cred::no_new_privs().or_fail("prctl(PR_GET_NO_NEW_PRIVS)", read("no_new_privs"))?;
+        same("no_new_privs", &true, &now)?;
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + fmt::Debug>(what: &str, wanted: &T, is: &T) -> Result<()> {
+    if wanted == is {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Host, format!("verify credentials: {what} are {is:?} instead of {wanted:?}"))
+        .hint("the kernel or a sandbox around this process did not do what it acknowledged"))
+}
+
+fn bounding() -> Result<CapSet> {
+    every(cred::bounding_has)
+}
+
+/// The capabilities for which `has` says yes, of all that this kernel has.
+fn every(has: impl Fn(u8) -> nix::Result<bool>) -> Result<CapSet> {
+    let mut set = CapSet::EMPTY;
+    for cap in 0..64 {
+        match has(cap) {
+            Ok(true) => set.insert(cap),
+            Ok(false) => {}
+            // The first number that the kernel does not know.
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(Error::os("prctl", errno, format!("read {}", cap_name(cap)))),
+        }
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_lacks_is_left_out() {
+        let asked = CapSets {
+            bounding: CapSet::from_bits(0b1111),
+            effective: CapSet::from_bits(0b0110),
+            permitted: CapSet::from_bits(0b0111),
+            inheritable: CapSet::from_bits(0b1110),
+            ambient: CapSet::from_bits(0b1000),
+        };
+        let own = cred::Caps { effective: 0, permitted: 0b0011, inheritable: 0b0100 };
+        let given = grantable(asked, own, CapSet::from_bits(0b0111));
+        assert_eq!(given.bounding.bits(), 0b0111);
+        assert_eq!(given.effective.bits(), 0b0010);
+        assert_eq!(given.permitted.bits(), 0b0011);
+        assert_eq!(given.inheritable.bits(), 0b0110);
+        assert_eq!(given.ambient.bits(), 0b1000, "the kernel decides when it is raised");
+    }
+
+    #[test]
+    fn a_difference_is_an_error() {
+        let error = same("uids", &[1000; 3], &[1000, 1000, 0]).unwrap_err().to_string();
+        assert!(error.contains("uids are [1000, 1000, 0] instead of [1000, 1000, 1000]"), "{error}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Signal mask and dispositions by raw system calls: a C library hides its own signals from sigaction(3), and a
+//! caller may have blocked or ignored them too.
+
+use super::check;
+
+/// Bytes of the kernel's signal set.
+const SET: usize = 8;
+
+/// The kernel's `struct sigaction` with all fields zero: SIG_DFL, no flags, empty mask.
+const DEFAULT: [u64; 4] = [0; 4];
+
+/// The number after the last signal.
+const END: libc::c_int = 65;
+
+/// Blocks nothing.
+pub fn unblock_all() -> nix::Result<()> {
+    let none = 0_u64;
+    // SAFETY: the new set is valid for the given 8 bytes, the old one is not asked for.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            std::ptr::from_ref(&none),
+            std::ptr::null_mut::<u64>(),
+            SET,
+        )
+    })?;
+    Ok(())
+}
+
+/// Every signal does what it does by default: handlers would go with an exec, ignored ones would stay ignored.
+pub fn default_all() -> nix::Result<()> {
+    for signal in (1..END).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        // SAFETY: the new action is at least as large as the kernel's structure on every 64-bit architecture and
+        // names no handler; the old one is not asked for.
+        check(unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null_mut::<u64>(), SET)
+        })?;
+    }
+    Ok(())
+}
