@@ -5,7 +5,7 @@
 //! set carried over the uid by keepcaps, then all three sets by one capset, then the ambient set, which needs them.
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
@@ -34,7 +34,7 @@ pub fn drop_bounding(creds: &Credentials) -> Result<()> {
 /// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a directory of a real procfs (it is asked
 /// only when the kernel refuses setgroups). Capabilities that this process does not have itself can't be granted:
 /// that is a warning, and they are left out.
-pub fn apply(creds: &Credentials, proc: impl AsFd) -> Result<()> {
+pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
     let own = cred::caps().or_fail("capget", || "read own capabilities")?;
     let caps = grantable(creds.caps, own, bounding()?);
     let groups = set_groups(creds, proc)?;
@@ -83,11 +83,11 @@ enum Groups {
     Denied,
 }
 
-fn set_groups(creds: &Credentials, proc: impl AsFd) -> Result<Groups> {
+fn set_groups(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<Groups> {
     let groups: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
     match cred::set_groups(&groups) {
         Ok(()) => Ok(Groups::Set),
-        Err(Errno::EPERM) if procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny") => {
+        Err(Errno::EPERM) if denied(proc) => {
             if groups.is_empty() {
                 return Ok(Groups::Denied);
             }
@@ -102,6 +102,10 @@ fn set_groups(creds: &Credentials, proc: impl AsFd) -> Result<Groups> {
             .hint("map every one of them in linux.gidMappings")),
         Err(errno) => Err(Error::os("setgroups", errno, format!("set groups {groups:?}"))),
     }
+}
+
+fn denied(proc: Option<&OwnedFd>) -> bool {
+    proc.and_then(|proc| procfs::read_own(proc, "setgroups").ok()).is_some_and(|text| text.trim() == "deny")
 }
 
 fn unmapped(kind: &str, id: impl fmt::Display, call: &str, errno: Errno) -> Error {

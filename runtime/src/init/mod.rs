@@ -1,9 +1,212 @@
-//! init.
+//! The child's side of create: from the clone to the gate, as one visible table of steps. A step that fails tells the
+//! runtime over the wire, and the process ends; nothing here ever returns to the parent's code.
 
 pub mod console;
 pub mod creds;
 pub mod labels;
-mod procfs;
 pub mod program;
 mod refusal;
+pub mod schedule {
+    //! stub
+    /// stub
+    pub fn apply(_: &crate::spec::Process, _: &crate::spec::Linux) -> crate::error::Result<()> {
+        Ok(())
+    }
+}
+mod procfs;
 pub mod session;
+
+mod cgroupfs;
+mod copy_up;
+mod devices;
+pub mod enter;
+mod gate;
+mod hide;
+mod hooks;
+mod identity;
+mod join;
+mod mounts;
+mod names;
+pub mod root;
+mod rootfs;
+mod tree;
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use crate::cgroup::{Entry, View};
+use crate::container::state::Status;
+use crate::error::{Error, OrFail, Result};
+use crate::net;
+use crate::plan::Plan;
+use crate::plan::creds::Credentials;
+use crate::plan::namespaces::{NET, USER};
+use crate::seccomp::Filter;
+use crate::spec::Process;
+use crate::wire;
+use root::Root;
+
+pub use mounts::open_source;
+
+/// What the parent has prepared for the child, in memory that the child gets a copy of.
+pub struct Init<'a> {
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// The container's id.
+    pub id: &'a str,
+    /// The process that it is to become.
+    pub who: Who<'a>,
+    /// What `start` opens.
+    pub gate: &'a OwnedFd,
+    /// Way into the cgroups.
+    pub entry: &'a Entry,
+    /// The container's place in each hierarchy, for cgroup mounts.
+    pub views: &'a [View],
+    /// Bind sources that the parent has opened, by index of the mount.
+    pub sources: &'a mut [Option<OwnedFd>],
+    /// Makes the state that hooks read, from a status and a pid.
+    pub hook_state: &'a dyn Fn(Status, i32) -> Result<Vec<u8>>,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// What the steps hand to one another.
+    pub made: Made,
+}
+
+/// Who a process is to be, of a container's first process and of an exec alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// What config.json or exec says of it.
+    pub process: &'a Process,
+    /// Ids and capabilities.
+    pub credentials: &'a Credentials,
+    /// The compiled filter.
+    pub filter: Option<&'a Filter>,
+    /// Way to the runtime.
+    pub wire: &'a wire::Child,
+    /// How many descriptors from 3 up belong to it.
+    pub preserve_fds: i32,
+    /// A container's first process: its terminal is also the container's console.
+    pub first: bool,
+}
+
+/// The program that a process becomes.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+    env: Vec<String>,
+}
+
+impl Who<'_> {
+    /// Looks the program up as the user finds it.
+    fn program(&self) -> Result<Program> {
+        let env = program::environment(&self.process.env, self.credentials.uid)?;
+        let name = self.process.args.first().map_or("", String::as_str);
+        Ok(Program { path: program::find(name, &env)?, env })
+    }
+
+    /// Becomes the program; comes back only when that fails.
+    fn execute(&self, program: &Program) -> Error {
+        program::execute(&program.path, &self.process.args, &program.env)
+    }
+}
+
+/// What steps leave for later ones.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// The root mount.
+    pub root: Option<Root>,
+    /// A procfs of our own.
+    pub proc: Option<OwnedFd>,
+    /// This process's pid as the runtime sees it.
+    pub pid: i32,
+    /// The program, looked up.
+    pub program: Option<Program>,
+}
+
+/// One step: its name in errors and traces, and what it does.
+type Step = (&'static str, fn(&mut Init<'_>) -> Result<()>);
+
+/// From the clone to the program, in order.
+const CREATE: &[Step] = &[
+    ("join", join::join),
+    ("session", session),
+    ("network", network),
+    ("rootfs", tree::build),
+    ("hooks", hooks::before_pivot),
+    ("hide", tree::hide),
+    ("console", |init| identity::terminal(&init.who, init.root()?)),
+    ("pivot", tree::pivot),
+    ("names", tree::names),
+    ("purge", purge),
+    ("identity", |init| identity::become_user(&init.who, init.made.proc.as_ref())),
+    ("program", program),
+    ("ready", gate::ready),
+    ("gate", gate::wait),
+    ("exec", gate::exec),
+];
+
+/// Runs the table. Comes back only when a step has failed, which the runtime has been told.
+pub fn run(mut init: Init<'_>) -> Error {
+    for (name, step) in CREATE {
+        if let Err(error) = step(&mut init) {
+            log::debug!("step {name} failed");
+            gate::report(&init, &error);
+            // The descriptors behind the plan may be closed by now: nothing may be dropped.
+            std::mem::forget(init);
+            return error;
+        }
+    }
+    Error::invalid("the table of init ends without an exec")
+}
+
+/// A session and a keyring of its own, and nothing inherited of the caller's scheduling.
+fn session(init: &mut Init<'_>) -> Result<()> {
+    session::new_session()?;
+    if !init.no_new_keyring {
+        let user_namespace = init.plan.namespaces.private(USER);
+        session::join_keyring(init.id, session::Keyring::Init { user_namespace })?;
+    }
+    schedule::apply(init.who.process, &init.plan.linux())
+}
+
+/// The loopback device of a new network namespace.
+fn network(init: &mut Init<'_>) -> Result<()> {
+    if init.plan.namespaces.new & NET != 0 { net::loopback_up() } else { Ok(()) }
+}
+
+/// Closes everything of the runtime's before a path of the container is walked by name.
+fn purge(init: &mut Init<'_>) -> Result<()> {
+    if identity::needs_proc(&init.who) {
+        init.proc()?;
+    }
+    let mut keep = vec![init.who.wire.fd().as_raw_fd(), init.gate.as_raw_fd()];
+    keep.extend(init.made.proc.iter().map(AsRawFd::as_raw_fd));
+    // Closed below: its owner must not close the number again when it may be somebody else's.
+    std::mem::forget(init.made.root.take());
+    identity::purge(&init.who, &mut keep)
+}
+
+/// Looks the program up as the user will find it.
+fn program(init: &mut Init<'_>) -> Result<()> {
+    init.made.program = Some(init.who.program()?);
+    Ok(())
+}
+
+impl Init<'_> {
+    /// The root mount; there from the rootfs step on.
+    fn root(&self) -> Result<&Root> {
+        self.made.root.as_ref().ok_or_else(|| Error::invalid("a step came before the root file system"))
+    }
+
+    /// A procfs of our own that nothing of the container can cover: the container's first, else a private one.
+    fn proc(&mut self) -> Result<&OwnedFd> {
+        use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
+        if self.made.proc.is_none() {
+            let failed = || "open an own procfs";
+            let fs = fsopen("proc").or_fail("fsopen", failed)?;
+            fsconfig_create(&fs).or_fail("fsconfig", failed)?;
+            self.made.proc = Some(fsmount(&fs, 0).or_fail("fsmount", failed)?);
+        }
+        self.made.proc.as_ref().ok_or_else(|| Error::invalid("no procfs"))
+    }
+}

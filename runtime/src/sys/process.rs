@@ -57,6 +57,71 @@ pub fn set_subreaper(on: bool) -> nix::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, u64::from(on), 0, 0, 0).map(drop)
 }
 
+/// setdomainname(2).
+pub fn set_domain_name(name: &str) -> nix::Result<()> {
+    // SAFETY: the pointer and the length are those of one live string.
+    check(unsafe { libc::syscall(libc::SYS_setdomainname, name.as_ptr(), name.len()) })?;
+    Ok(())
+}
+
+/// setresgid and setresuid to 0, for this thread alone: what a process does first in its new user namespace.
+pub fn set_root_ids() -> nix::Result<()> {
+    // SAFETY: no pointers. The raw calls change this thread only, which is the only one.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
+    Ok(())
+}
+
+/// CLONE_NEWTIME (linux/sched.h), which nix has no name for.
+const CLONE_NEWTIME: i32 = 0x80;
+
+/// unshare(2) of the time namespace: for processes still to come.
+pub fn unshare_time() -> nix::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_unshare, CLONE_NEWTIME) })?;
+    Ok(())
+}
+
+/// setns(2) into a time namespace. The process must have one thread.
+pub fn enter_time(namespace: OwnedFd) -> nix::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_setns, namespace.as_raw_fd(), CLONE_NEWTIME) })?;
+    Ok(())
+}
+
+/// setns(2) by pidfd into several namespaces of a process at once (kernel 5.8); `flags` are `CLONE_NEW*`.
+pub fn enter_all(pidfd: impl AsFd, flags: u64) -> nix::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_setns, pidfd.as_fd().as_raw_fd(), flags) })?;
+    Ok(())
+}
+
+/// Closes every descriptor from `first` up but those in `keep`: what the runtime had open must not be there when
+/// paths of the container are walked (CVE-2024-21626).
+///
+/// The owners of the closed descriptors must never be dropped: call it only in a process that ends in execve or
+/// `_exit`.
+pub fn close_all_but(first: i32, keep: &mut Vec<i32>) -> nix::Result<()> {
+    keep.retain(|fd| *fd >= first);
+    keep.sort_unstable();
+    let mut from = first;
+    for fd in keep.iter().copied() {
+        close_range(from, fd - 1)?;
+        from = fd + 1;
+    }
+    close_range(from, i32::MAX)
+}
+
+fn close_range(from: i32, to: i32) -> nix::Result<()> {
+    if from > to {
+        return Ok(());
+    }
+    // SAFETY: no pointers; the caller promises that nobody uses the descriptors again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) })?;
+    Ok(())
+}
+
 /// `PR_SET_TIMERSLACK`, in nanoseconds.
 pub fn set_timer_slack(nanoseconds: u64) -> nix::Result<()> {
     prctl(libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0).map(drop)

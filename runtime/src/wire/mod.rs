@@ -1,1 +1,225 @@
-//! wire.
+//! The words between the launcher and the process it has cloned: one packet a word, on a SOCK_SEQPACKET pair.
+//!
+//! ```text
+//!   child                     parent
+//!   Hop(pidfd)   -->          the real process, when a hop was needed
+//!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
+//!             <-- Go(pid)
+//!   Hooks        -->          prestart, createRuntime (only if config.json has any)
+//!             <-- Go
+//!   Console(fd)  -->          to --console-socket, or kept by the caller
+//!   Listener(n)  -->          descriptor n of the child, to seccomp's listenerPath
+//!   Ready        -->          limits set, pid file written; create returns
+//!             <-- Go          (only exec waits for it)
+//!   Fail(error)  -->          at any time, the last word
+//! ```
+//! End of file before Ready: the child was killed. End of file after it: the program runs.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::sys::socket;
+
+/// What the child says.
+#[derive(Debug)]
+pub enum Word {
+    /// Here is the process that matters from now on.
+    Hop(OwnedFd),
+    /// A user namespace waits for its maps.
+    Map,
+    /// The mounts stand, the root is not yet pivoted: time for the runtime's hooks.
+    Hooks,
+    /// The master of the container's terminal.
+    Console(OwnedFd),
+    /// Under this number the child is about to have its seccomp listener.
+    Listener(i32),
+    /// Everything is set up and dropped; the child waits for its gate.
+    Ready,
+    /// It did not work.
+    Fail(Error),
+    /// The child is gone.
+    End,
+}
+
+/// Longest packet: an error with the output of a hook in it.
+const LONGEST: usize = 16 * 1024;
+
+const HOP: u8 = b'P';
+const MAP: u8 = b'M';
+const HOOKS: u8 = b'H';
+const CONSOLE: u8 = b'C';
+const LISTENER: u8 = b'L';
+const READY: u8 = b'R';
+const FAIL: u8 = b'F';
+const GO: u8 = b'G';
+
+/// The child's end.
+#[derive(Debug)]
+pub struct Child(OwnedFd);
+
+/// The parent's end.
+#[derive(Debug)]
+pub struct Parent(OwnedFd);
+
+/// A connected pair of ends.
+pub fn pair() -> Result<(Parent, Child)> {
+    let (parent, child) =
+        socket::packet_pair().or_fail("socketpair", || "make the wire to the container's init")?;
+    Ok((Parent(parent), Child(child)))
+}
+
+impl Child {
+    fn say(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<()> {
+        socket::send(&self.0, bytes, fd).or_fail("sendmsg", || "speak to the runtime")
+    }
+
+    /// Hands over the process that the hop has cloned.
+    pub fn hop(&self, pidfd: &OwnedFd) -> Result<()> {
+        self.say(&[HOP], Some(pidfd.as_fd()))
+    }
+
+    /// Asks for the maps of a new user namespace and waits until they are written.
+    pub fn map(&self) -> Result<i32> {
+        self.say(&[MAP], None)?;
+        self.go()
+    }
+
+    /// Lets the parent run its hooks and waits for them. Gives this process's pid as the runtime sees it.
+    pub fn hooks(&self) -> Result<i32> {
+        self.say(&[HOOKS], None)?;
+        self.go()
+    }
+
+    /// Hands over the terminal's master.
+    pub fn console(&self, master: &OwnedFd) -> Result<()> {
+        self.say(&[CONSOLE], Some(master.as_fd()))
+    }
+
+    /// Announces the number that the seccomp listener will have.
+    pub fn listener(&self, fd: i32) -> Result<()> {
+        let [a, b, c, d] = fd.to_le_bytes();
+        self.say(&[LISTENER, a, b, c, d], None)
+    }
+
+    /// The last word of a child that succeeded.
+    pub fn ready(&self) -> Result<()> {
+        self.say(&[READY], None)
+    }
+
+    /// The last word of a child that did not. Nothing more can be done when even this fails.
+    pub fn fail(&self, error: &Error) {
+        let mut bytes = vec![FAIL, kind_byte(error.kind())];
+        bytes.extend(error.to_string().into_bytes());
+        bytes.truncate(LONGEST);
+        let _ = self.say(&bytes, None);
+    }
+
+    /// Waits for the parent; a parent that is gone ends the child (no orphan outlives a killed runtime).
+    pub fn go(&self) -> Result<i32> {
+        let mut bytes = [0; 5];
+        match (socket::recv(&self.0, &mut bytes), bytes) {
+            (Ok((5, _)), [GO, a, b, c, d]) => Ok(i32::from_le_bytes([a, b, c, d])),
+            (Ok(_), _) => Err(Error::new(Kind::Host, "the runtime is gone")),
+            (Err(errno), _) => Err(Error::os("recvmsg", errno, "wait for the runtime")),
+        }
+    }
+
+    /// The descriptor, for those who keep it open over a purge.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Parent {
+    /// The next word. Blocks.
+    pub fn hear(&self) -> Result<Word> {
+        let mut buffer = vec![0; LONGEST];
+        let (length, fd) = match socket::recv(&self.0, &mut buffer) {
+            Ok(packet) => packet,
+            Err(Errno::ECONNRESET) => return Ok(Word::End),
+            Err(errno) => return Err(Error::os("recvmsg", errno, "listen to the container's init")),
+        };
+        let odd = || Error::new(Kind::Host, "the container's init said something that is no word");
+        match (buffer.get(..length).unwrap_or_default(), fd) {
+            ([], _) => Ok(Word::End),
+            ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
+            ([MAP], _) => Ok(Word::Map),
+            ([HOOKS], _) => Ok(Word::Hooks),
+            ([CONSOLE], Some(fd)) => Ok(Word::Console(fd)),
+            ([LISTENER, number @ ..], _) => {
+                Ok(Word::Listener(i32::from_le_bytes(number.try_into().map_err(|_| odd())?)))
+            }
+            ([READY], _) => Ok(Word::Ready),
+            ([FAIL, kind, text @ ..], _) => {
+                Ok(Word::Fail(Error::new(byte_kind(*kind), String::from_utf8_lossy(text).into_owned())))
+            }
+            _ => Err(odd()),
+        }
+    }
+
+    /// Lets the child go on and tells it its pid here.
+    pub fn go(&self, pid: Pid) -> Result<()> {
+        let [a, b, c, d] = pid.as_raw().to_le_bytes();
+        match socket::send(&self.0, &[GO, a, b, c, d], None) {
+            // The child is gone: what it said last, or the end of file, tells why.
+            Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
+            Err(errno) => Err(Error::os("sendmsg", errno, "speak to the container's init")),
+        }
+    }
+
+    /// The descriptor, for an event loop.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+const KINDS: [(Kind, u8); 6] = [
+    (Kind::Host, b'h'),
+    (Kind::Invalid, b'i'),
+    (Kind::NotFound, b'n'),
+    (Kind::Exists, b'e'),
+    (Kind::State, b's'),
+    (Kind::NotRunning, b'r'),
+];
+
+fn kind_byte(kind: Kind) -> u8 {
+    KINDS.iter().find(|(k, _)| *k == kind).map_or(b'h', |(_, byte)| *byte)
+}
+
+fn byte_kind(byte: u8) -> Kind {
+    KINDS.iter().find(|(_, b)| *b == byte).map_or(Kind::Host, |(kind, _)| *kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_arrive_as_they_were_said() {
+        let (parent, child) = pair().unwrap();
+        child.ready().unwrap();
+        child.listener(-7).unwrap();
+        child.hop(&std::fs::File::open("/dev/null").unwrap().into()).unwrap();
+        child.fail(&Error::os("open", Errno::ENOENT, "open /x").of_kind(Kind::Invalid));
+        assert!(matches!(parent.hear().unwrap(), Word::Ready));
+        assert!(matches!(parent.hear().unwrap(), Word::Listener(-7)));
+        assert!(matches!(parent.hear().unwrap(), Word::Hop(_)));
+        let Word::Fail(error) = parent.hear().unwrap() else { panic!("not a failure") };
+        assert_eq!(error.to_string(), "open /x: open: no such file or directory");
+        assert_eq!(error.kind(), Kind::Invalid);
+        drop(child);
+        assert!(matches!(parent.hear().unwrap(), Word::End));
+    }
+
+    #[test]
+    fn a_parent_that_is_gone_stops_the_child() {
+        let (parent, child) = pair().unwrap();
+        parent.go(Pid::from_raw(70_000)).unwrap();
+        assert_eq!(child.go().unwrap(), 70_000);
+        drop(parent);
+        assert!(child.go().is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! The parent's side of a birth: answers the child's words until it is ready, and tells what went wrong if it is not.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use super::{console, maps};
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::launch::Born;
+use crate::spec::Linux;
+use crate::spec::oci::PosixRlimit;
+use crate::sys::process::{pidfd_getfd, pidfd_signal};
+use crate::wire::Word;
+
+/// What the parent needs to answer.
+pub(super) struct Attendant<'a> {
+    /// For the maps of a user namespace.
+    pub linux: &'a Linux,
+    /// Runs prestart and createRuntime for this pid.
+    pub hooks: &'a mut dyn FnMut(Pid) -> Result<()>,
+    /// Takes the seccomp listener of this pid.
+    pub listener: &'a mut dyn FnMut(Pid, OwnedFd) -> Result<()>,
+    /// Where the terminal's master goes; without one the caller keeps it.
+    pub console_socket: Option<&'a Path>,
+    /// Limits of the process.
+    pub rlimits: &'a [PosixRlimit],
+    /// The score that the kernel's out-of-memory killer goes by.
+    pub oom_score_adj: Option<i32>,
+    /// To see whether a child that is gone was killed for its memory.
+    pub cgroup: Option<&'a Cgroup>,
+}
+
+/// A process that is ready behind its gate.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub pid: Pid,
+    pub pidfd: OwnedFd,
+    pub console: Option<OwnedFd>,
+    pub wire: crate::wire::Parent,
+}
+
+impl Attendant<'_> {
+    /// Serves the child until it is ready. When it is not, the child is dead and reaped.
+    pub fn attend(self, born: Born, hop: bool) -> Result<Ready> {
+        let Born { mut pid, mut pidfd, wire } = born;
+        let mut console = None;
+        let served = self.serve(&mut pid, &mut pidfd, &wire, hop, &mut console);
+        match served {
+            Ok(()) => Ok(Ready { pid, pidfd, console, wire }),
+            Err(error) => {
+                let _ = pidfd_signal(&pidfd, libc::SIGKILL);
+                let _ = waitpid(pid, None);
+                Err(error)
+            }
+        }
+    }
+
+    fn serve(
+        self,
+        pid: &mut Pid,
+        pidfd: &mut OwnedFd,
+        wire: &crate::wire::Parent,
+        hop: bool,
+        console: &mut Option<OwnedFd>,
+    ) -> Result<()> {
+        let Self { linux, hooks, listener, console_socket, rlimits, oom_score_adj, cgroup } = self;
+        if let (false, Some(score)) = (hop, oom_score_adj) {
+            super::limits::set_oom_score(*pid, score)?;
+        }
+        loop {
+            match wire.hear()? {
+                Word::Hop(fd) => {
+                    waitpid(*pid, None).or_fail("waitpid", || "wait for the hop")?;
+                    *pid = pid_of(&fd)?;
+                    *pidfd = fd;
+                    if let Some(score) = oom_score_adj {
+                        super::limits::set_oom_score(*pid, score)?;
+                    }
+                }
+                Word::Map => {
+                    maps::write(*pid, linux)?;
+                    wire.go(*pid)?;
+                }
+                Word::Hooks => {
+                    hooks(*pid)?;
+                    wire.go(*pid)?;
+                }
+                Word::Console(master) => match console_socket {
+                    Some(path) => console::send_master(path, &master)?,
+                    None => *console = Some(master),
+                },
+                Word::Listener(number) => listener(*pid, take_listener(pidfd, number)?)?,
+                Word::Ready => return super::limits::set_rlimits(*pid, rlimits),
+                Word::Fail(error) => return Err(framed(error)),
+                Word::End => return Err(gone(*pid, cgroup)),
+            }
+        }
+    }
+}
+
+fn framed(error: Error) -> Error {
+    error.within("unable to start container process: error during container init")
+}
+
+/// Why a child is gone that said nothing.
+fn gone(pid: Pid, cgroup: Option<&Cgroup>) -> Error {
+    let status = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    let text = "unable to start container process: container init was";
+    if cgroup.and_then(Cgroup::oom_kills).is_some_and(|kills| kills > 0) {
+        return Error::new(Kind::Host, format!("{text} OOM-killed (memory limit too low?)"))
+            .hint("raise linux.resources.memory.limit");
+    }
+    Error::new(Kind::Host, format!("{text} killed before it was ready ({status:?})"))
+}
+
+/// A process's pid here, from what the kernel tells of its pidfd.
+fn pid_of(pidfd: &OwnedFd) -> Result<Pid> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    let text = std::fs::read_to_string(&path).or_fail("read", || format!("read {path}"))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    match pid {
+        Some(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
+        _ => Err(Error::new(Kind::Host, "the container's init died in its hop")),
+    }
+}
+
+/// The listener appears under its number some moments after the child has announced it.
+fn take_listener(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd> {
+    let failed = || "take the seccomp listener from the container's init";
+    for _ in 0..1000 {
+        match pidfd_getfd(pidfd, number) {
+            Err(Errno::EBADF) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            other => return other.or_fail("pidfd_getfd", failed),
+        }
+    }
+    Err(Error::new(Kind::Host, format!("{}: it did not come within a second", failed())))
+}
+
+impl Ready {
+    /// Lets an exec go on to its program, and sees that it got there.
+    pub fn release(self) -> Result<super::Started> {
+        self.wire.go(self.pid)?;
+        match self.wire.hear()? {
+            // The wire closes when the program takes over.
+            Word::End => Ok(super::Started { pid: self.pid, pidfd: self.pidfd, console: self.console }),
+            Word::Fail(error) => {
+                let _ = waitpid(self.pid, None);
+                Err(framed(error))
+            }
+            word => Err(Error::new(Kind::Host, format!("the process said {word:?} when it was to start"))),
+        }
+    }
+}

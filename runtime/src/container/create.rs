@@ -1,0 +1,198 @@
+//! create: from a bundle to a process parked at its gate. What is about to be made stands on disk before it is made;
+//! when anything fails, everything that was made is taken away again.
+
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use super::attend::{Attendant, Ready};
+use super::dir::{Dir, Intent};
+use super::hooks::{HookKind, Setting, run_all};
+use super::id::Id;
+use super::process::ProcessId;
+use super::record::{Flags, State};
+use super::state::{HookState, Status};
+use super::{CreateOptions, Runtime, Started, console, notify};
+use crate::cgroup::Cgroup;
+use crate::error::{OrFail, Result};
+use crate::init::{self, Init, Who};
+use crate::launch;
+use crate::plan::Plan;
+use crate::plan::mounts::Kind;
+use crate::plan::namespaces::USER;
+use crate::seccomp::{self, Filter};
+use crate::spec;
+
+/// Makes a container whose process waits for `start`.
+pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Started> {
+    let config = options.config.clone().unwrap_or_else(|| options.bundle.join("config.json"));
+    let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
+    spec::validate(&spec)?;
+    console::check(&spec, options.console_socket.is_some())?;
+    notify::prepare(&mut spec, &runtime.root.join(id.as_str()))?;
+    let plan = Plan::decide(spec, &options.bundle, options.no_pivot)?;
+    let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
+    let dir = Dir::create(runtime, id)?;
+    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
+    attempt.perform(&bytes).inspect_err(|_| attempt.undo())
+}
+
+/// One attempt to make a container; it knows what there is to undo.
+struct Attempt<'a> {
+    id: &'a Id,
+    options: &'a CreateOptions,
+    plan: &'a Plan,
+    dir: &'a Dir,
+    cgroup: &'a Cgroup,
+}
+
+impl Attempt<'_> {
+    fn perform(&self, config: &[u8]) -> Result<Started> {
+        let Self { plan, dir, cgroup, options, .. } = *self;
+        dir.write_intent(&Intent {
+            creator: ProcessId::own()?,
+            init: None,
+            bundle: options.bundle.clone(),
+            cgroup_paths: cgroup.paths(),
+            systemd_unit: None,
+            intel_rdt_path: None,
+        })?;
+        dir.write_config(config)?;
+        let gate = make_gate(dir)?;
+        let linux = plan.linux();
+        let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
+        let resources = linux.resources.clone().unwrap_or_default();
+        cgroup.create(&resources)?;
+        let ready = self.bear(&gate, filter.as_ref())?;
+        self.record(&ready)?;
+        if let Some(path) = &options.pid_file {
+            super::pid_file::write(path, ready.pid)?;
+        }
+        if let Some(path) = &options.pidfd_socket {
+            console::send_pidfd(path, &ready.pidfd, "standard")?;
+        }
+        Ok(Started { pid: ready.pid, pidfd: ready.pidfd, console: ready.console })
+    }
+
+    fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>) -> Result<Ready> {
+        let Self { plan, cgroup, options, .. } = *self;
+        let entry = cgroup.entry()?;
+        let views =
+            if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
+        let mut sources = open_sources(plan)?;
+        let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
+        let preserve_fds = super::listen::preserved(options.preserve_fds)?;
+        let born = launch::launch(&plan.namespaces, plan.route, &entry, |wire| {
+            init::run(Init {
+                plan,
+                id: self.id.as_str(),
+                who: Who {
+                    process: &plan.process,
+                    credentials: &plan.credentials,
+                    filter,
+                    wire: &wire,
+                    preserve_fds,
+                    first: true,
+                },
+                gate,
+                entry: &entry,
+                views: &views,
+                sources: &mut sources,
+                hook_state: &spec_state,
+                no_new_keyring: options.no_new_keyring,
+                made: init::Made::default(),
+            })
+        })?;
+        let linux = plan.linux();
+        let seccomp = linux.seccomp.as_ref();
+        Attendant {
+            linux: &linux,
+            hooks: &mut |pid| self.run_hooks(pid),
+            listener: &mut |pid, fd| {
+                super::listener::send(
+                    seccomp,
+                    &fd,
+                    &self.state_for_hooks(Status::Creating, pid.as_raw())?,
+                    pid,
+                )
+            },
+            console_socket: options.console_socket.as_deref(),
+            rlimits: &plan.process.rlimits,
+            oom_score_adj: plan.process.oom_score_adj,
+            cgroup: Some(cgroup),
+        }
+        .attend(born, plan.route.hop)
+    }
+
+    fn state_for_hooks(&self, status: Status, pid: i32) -> Result<Vec<u8>> {
+        HookState::new(self.id, status, pid, &self.options.bundle, &self.plan.spec.annotations).to_json()
+    }
+
+    fn run_hooks(&self, pid: Pid) -> Result<()> {
+        let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
+        let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
+        let setting = Setting { state: &state, ..Setting::default() };
+        let prestart = hooks.prestart();
+        run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting)?;
+        run_all(HookKind::CreateRuntime, hooks.create_runtime().as_deref().unwrap_or_default(), setting)
+    }
+
+    fn record(&self, ready: &Ready) -> Result<()> {
+        let Self { plan, dir, cgroup, options, id } = *self;
+        let state = State {
+            id: id.clone(),
+            init: ProcessId::of(ready.pid)?,
+            created: super::time::now(),
+            bundle: options.bundle.clone(),
+            rootfs: plan.rootfs.path.clone(),
+            annotations: plan.spec.annotations.clone(),
+            cgroup_paths: cgroup.paths(),
+            flags: Flags {
+                systemd_cgroup: false,
+                rootless: !nix::unistd::geteuid().is_root(),
+                no_pivot: options.no_pivot,
+                no_new_keyring: options.no_new_keyring,
+            },
+            external_descriptors: Vec::new(),
+            intel_rdt_path: None,
+            intel_rdt_mon_path: None,
+        };
+        dir.write_state(&state, &plan.spec)
+    }
+
+    /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
+    fn undo(&self) {
+        if let Err(error) = self.cgroup.signal_all(libc::SIGKILL).and_then(|()| self.cgroup.remove()) {
+            log::warn!("clean up after a failed create: {error}");
+        }
+        if let Err(error) = self.dir.remove() {
+            log::warn!("clean up after a failed create: {error}");
+        }
+    }
+}
+
+/// The FIFO that init reads and `start` writes. Open for both, so that init never sees an end of file and can answer.
+fn make_gate(dir: &Dir) -> Result<OwnedFd> {
+    let path = dir.fifo();
+    let failed = || format!("make {}", path.display());
+    nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).or_fail("mkfifo", failed)?;
+    nix::fcntl::open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).or_fail("open", failed)
+}
+
+/// Bind sources that a process in a user namespace could not reach by itself are opened here, as the caller.
+fn open_sources(plan: &Plan) -> Result<Vec<Option<OwnedFd>>> {
+    let user = plan.namespaces.private(USER);
+    plan.mounts
+        .iter()
+        .map(|mount| match &mount.kind {
+            Kind::Bind { source, recursive } if user || mount.options.idmap.is_some() => {
+                let tree = init::open_source(source, *recursive)?;
+                super::idmap::apply(&tree, mount, plan)?;
+                Ok(Some(tree))
+            }
+            _ => Ok(None),
+        })
+        .collect()
+}

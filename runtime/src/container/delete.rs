@@ -1,0 +1,112 @@
+//! delete: takes away everything that create has made. The forced one works from whatever is still known, and never
+//! says it has succeeded with something left.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Runtime;
+use super::dir::Dir;
+use super::hooks::{HookKind, Setting, run_all};
+use super::id::Id;
+use super::process::ProcessId;
+use super::state::{Container, Status};
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Kind, Result};
+use crate::sys::process::pidfd_signal;
+
+/// How long a killed process may take to be gone, in milliseconds; as runc's.
+const PATIENCE: u16 = 10_000;
+
+impl Container {
+    /// Deletes a container that has stopped or was never started.
+    pub fn delete(self) -> Result<()> {
+        match self.status()? {
+            Status::Stopped => {}
+            Status::Created => end(self.state.init)?,
+            status => {
+                return Err(Error::new(
+                    Kind::State,
+                    format!(
+                        "cannot delete container {} that is not stopped: {status}",
+                        self.state.id.as_str()
+                    ),
+                )
+                .hint("stop it first, or use delete --force"));
+            }
+        }
+        self.destroy()
+    }
+
+    /// Kills what is left and removes everything, then runs the poststop hooks.
+    fn destroy(self) -> Result<()> {
+        let spec = self.config();
+        let cgroup = self.cgroup()?;
+        cgroup.signal_all(libc::SIGKILL)?;
+        cgroup.remove()?;
+        self.dir.remove()?;
+        let told = self.hook_state(Status::Stopped, 0).to_json()?;
+        let hooks = spec.ok().and_then(|spec| spec.hooks);
+        let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();
+        // The container is gone: a hook that fails is only told (runtime-spec, runtime.md#lifecycle step 13).
+        if let Err(error) = run_all(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() })
+        {
+            log::warn!("{error}");
+        }
+        Ok(())
+    }
+}
+
+/// Deletes a container in whatever state it is, also one whose create was killed. One that is not there is no error.
+pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
+    match Container::load(runtime, id) {
+        Ok(container) => {
+            end(container.state.init)?;
+            container.destroy()
+        }
+        Err(error) => match Dir::open(runtime, id) {
+            Ok(dir) => {
+                log::debug!("delete what is left of {id}: {error}");
+                delete_remains(&dir)
+            }
+            Err(missing) if missing.kind() == Kind::NotFound => Ok(()),
+            Err(other) => Err(other),
+        },
+    }
+}
+
+/// Without a state that can be read: by the intent, else by what the id alone says.
+fn delete_remains(dir: &Dir) -> Result<()> {
+    let cgroup = match dir.intent() {
+        Ok(Some(intent)) => {
+            if let Some(init) = intent.init {
+                end(init)?;
+            }
+            Cgroup::from_paths(&intent.cgroup_paths)?
+        }
+        _ => Cgroup::place(dir.id().as_str(), None)?,
+    };
+    cgroup.signal_all(libc::SIGKILL)?;
+    cgroup.remove()?;
+    dir.remove()
+}
+
+/// Kills a process and waits until it is gone.
+fn end(init: ProcessId) -> Result<()> {
+    let Some(pidfd) = init.pidfd()? else { return Ok(()) };
+    match pidfd_signal(&pidfd, libc::SIGKILL) {
+        Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+        Err(errno) => return Err(Error::os("pidfd_send_signal", errno, format!("kill process {init}"))),
+    }
+    wait(&pidfd, init)
+}
+
+fn wait(pidfd: &OwnedFd, init: ProcessId) -> Result<()> {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::from(PATIENCE)) {
+        Ok(0) => Err(Error::new(Kind::Host, format!("process {init} still runs 10 s after it was killed"))
+            .hint("it may hang in the kernel on a dead NFS or FUSE mount; try again when that is gone")),
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Error::os("poll", errno, format!("wait for process {init}"))),
+    }
+}

@@ -1,0 +1,118 @@
+//! exec: one more process in a container that runs, by one clone straight into its cgroup.
+
+use std::os::fd::OwnedFd;
+
+use nix::unistd::Pid;
+
+use super::attend::Attendant;
+use super::state::{Container, Status};
+use super::{ExecOptions, Started, console};
+use crate::cgroup::{Cgroup, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::init::Who;
+use crate::init::enter::{self, Enter};
+use crate::launch;
+use crate::plan::creds::Credentials;
+use crate::plan::namespaces::{Namespaces, PID, Route, flag};
+use crate::seccomp;
+use crate::spec::Linux;
+
+impl Container {
+    /// Starts a process in the container. It runs when this returns.
+    pub fn exec(&self, options: &ExecOptions) -> Result<Started> {
+        match self.status()? {
+            Status::Stopped => {
+                return Err(Error::new(Kind::NotRunning, "cannot exec in a stopped container"));
+            }
+            Status::Paused if !options.ignore_paused => {
+                return Err(Error::new(
+                    Kind::State,
+                    "cannot exec in a paused container (use --ignore-paused to override)",
+                ));
+            }
+            _ => {}
+        }
+        let spec = self.config()?;
+        let linux = spec.linux.unwrap_or_default();
+        console::check_exec(&options.process, options.console_socket.is_some())?;
+        let credentials = Credentials::decide(&options.process)?;
+        let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
+        let init = self.init()?;
+        let entry = self.exec_entry(options)?;
+        let (namespaces, route) = self.ways(&linux);
+        let mut flags = 0;
+        for namespace in &linux.namespaces {
+            flags |= flag(namespace.typ());
+        }
+        let preserve_fds = super::listen::preserved(options.preserve_fds)?;
+        let born = launch::launch(&namespaces, route, &entry, |wire| {
+            let who = Who {
+                process: &options.process,
+                credentials: &credentials,
+                filter: filter.as_ref(),
+                wire: &wire,
+                preserve_fds,
+                first: false,
+            };
+            let error = enter::run(&Enter {
+                who,
+                id: self.state.id.as_str(),
+                linux: &linux,
+                init: &init,
+                namespaces: flags,
+                entry: &entry,
+                no_new_keyring: self.state.flags.no_new_keyring,
+            });
+            error
+        })?;
+        self.finish_exec(options, &linux, born)
+    }
+
+    fn finish_exec(&self, options: &ExecOptions, linux: &Linux, born: launch::Born) -> Result<Started> {
+        let seccomp = linux.seccomp.as_ref();
+        let ready = Attendant {
+            linux,
+            hooks: &mut |_| Ok(()),
+            listener: &mut |pid, fd| {
+                let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
+                super::listener::send(seccomp, &fd, &told, pid)
+            },
+            console_socket: options.console_socket.as_deref(),
+            rlimits: &options.process.rlimits,
+            oom_score_adj: options.process.oom_score_adj,
+            cgroup: None,
+        }
+        .attend(born, false)?;
+        if let Some(path) = &options.pid_file {
+            super::pid_file::write(path, ready.pid)?;
+        }
+        if let Some(path) = &options.pidfd_socket {
+            console::send_pidfd(path, &ready.pidfd, "setns")?;
+        }
+        ready.release()
+    }
+
+    fn init(&self) -> Result<OwnedFd> {
+        self.state.init.pidfd()?.ok_or_else(|| Error::new(Kind::NotRunning, "container not running"))
+    }
+
+    /// The container's own cgroup, or where its init has moved to since (systemd in a container does that).
+    fn exec_entry(&self, options: &ExecOptions) -> Result<Entry> {
+        let cgroup = self.cgroup()?;
+        if !options.cgroups.is_empty() {
+            return cgroup.sub_entry(&options.cgroups);
+        }
+        cgroup.entry().or_else(|_| Cgroup::entry_of_init(Pid::from_raw(self.state.init.pid)))
+    }
+
+    /// The pid namespace is lent by the launcher, everything else is entered by the child.
+    fn ways(&self, linux: &Linux) -> (Namespaces, Route) {
+        let pid_namespace = linux.namespaces.iter().any(|n| flag(n.typ()) == PID);
+        let mut namespaces = Namespaces::default();
+        if pid_namespace {
+            namespaces.join.push((PID, format!("/proc/{}/ns/pid", self.state.init.pid).into()));
+        }
+        let route = Route { lend_pid: pid_namespace, ..Route::default() };
+        (namespaces, route)
+    }
+}

@@ -1,0 +1,58 @@
+//! kill: signals by pidfd or by cgroup, never by a bare pid that may be somebody else's by now.
+
+use nix::errno::Errno;
+
+use super::state::{Container, Status};
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::plan::namespaces::{Namespaces, PID};
+use crate::sys::process::pidfd_signal;
+
+impl Container {
+    /// Where its processes are limited.
+    pub fn cgroup(&self) -> Result<Cgroup> {
+        Cgroup::from_paths(&self.state.cgroup_paths)
+    }
+
+    /// Sends `signal` to init, or with `all` to every process of the container. A container that shares its pid
+    /// namespace has no init whose end is the end of all: there SIGKILL goes to all.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let status = self.status()?;
+        if all {
+            return self.cgroup()?.signal_all(signal);
+        }
+        let Some(init) = self.state.init.pidfd()? else {
+            // Others may have outlived an init that shared its pid namespace.
+            if signal == libc::SIGKILL && !self.has_own_pids()? {
+                return self.cgroup()?.signal_all(signal);
+            }
+            return Err(not_running());
+        };
+        if status == Status::Stopped {
+            return Err(not_running());
+        }
+        if signal == libc::SIGKILL && !self.has_own_pids()? {
+            return self.cgroup()?.signal_all(signal);
+        }
+        match pidfd_signal(&init, signal) {
+            Err(Errno::ESRCH) => return Err(not_running()),
+            other => other
+                .or_fail("pidfd_send_signal", || format!("signal container {}", self.state.id.as_str()))?,
+        }
+        // A frozen process of cgroup v1 takes its death only when it thaws.
+        if signal == libc::SIGKILL && status == Status::Paused {
+            self.cgroup()?.thaw()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the container has a pid namespace of its own, whose end its init's end is.
+    pub(super) fn has_own_pids(&self) -> Result<bool> {
+        let linux = self.config()?.linux.unwrap_or_default();
+        Ok(Namespaces::decide(&linux.namespaces).new & PID != 0)
+    }
+}
+
+fn not_running() -> Error {
+    Error::new(Kind::NotRunning, "container not running")
+}

@@ -1,0 +1,105 @@
+//! start: opens the gate and stays until the program has taken over, so that a startContainer hook or an exec that
+//! fails is told here.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::hooks::{HookKind, Setting, run_all};
+use super::state::{Container, Status};
+use crate::error::{Error, Kind, OrFail, Result};
+
+impl Container {
+    /// Runs the container's program. Returns once it runs and the poststart hooks are done.
+    pub fn start(&self) -> Result<()> {
+        match self.status()? {
+            Status::Created => {}
+            Status::Stopped => {
+                return Err(Error::new(Kind::State, "cannot start a container that has stopped"));
+            }
+            Status::Running => {
+                return Err(Error::new(Kind::State, "cannot start an already running container"));
+            }
+            other => {
+                return Err(Error::new(
+                    Kind::State,
+                    format!("cannot start a container in the {other} state"),
+                ));
+            }
+        }
+        let path = self.dir.fifo();
+        open_gate(&path)?;
+        self.poststart()
+    }
+
+    fn poststart(&self) -> Result<()> {
+        let spec = self.config()?;
+        let hooks = spec.hooks.as_ref().and_then(|h| h.poststart().as_deref()).unwrap_or_default();
+        if hooks.is_empty() {
+            return Ok(());
+        }
+        let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
+        run_all(HookKind::Poststart, hooks, Setting { state: &told, ..Setting::default() }).inspect_err(
+            |_| {
+                if let Err(error) = self.kill(libc::SIGKILL, true) {
+                    log::warn!("kill the container after a failed poststart hook: {error}");
+                }
+            },
+        )
+    }
+}
+
+fn open_gate(path: &Path) -> Result<()> {
+    let failed = || format!("open the gate {}", path.display());
+    let writer = match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        // Nobody reads: the init died after its status was looked at.
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+            return Err(Error::new(Kind::State, "cannot start a container that has stopped"));
+        }
+        Err(error) => return Err(error).or_fail("open", failed),
+    };
+    nix::unistd::write(&writer, b"0").or_fail("write", failed)?;
+    // Of two that start at once, the one that takes the gate's name away has started it.
+    match nix::unistd::unlink(path) {
+        Ok(()) => {}
+        Err(Errno::ENOENT) => {
+            return Err(Error::new(Kind::State, "cannot start an already running container"));
+        }
+        Err(errno) => return Err(Error::os("unlink", errno, failed())),
+    }
+    // Opened by descriptor, since the name is gone: what init says before it dies is read from here.
+    let answer: OwnedFd = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(crate::sys::fs::fd_path(&writer))
+        .or_fail("open", failed)?
+        .into();
+    drop(writer);
+    wait_for_program(answer)
+}
+
+/// Until init has closed its end, by exec or by death.
+fn wait_for_program(answer: OwnedFd) -> Result<()> {
+    let failed = || "wait for the container's program";
+    loop {
+        let mut fds = [PollFd::new(answer.as_fd(), PollFlags::empty())];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::os("poll", errno, failed())),
+        }
+        if fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)) {
+            break;
+        }
+    }
+    let mut text = String::new();
+    File::from(answer).read_to_string(&mut text).or_fail("read", failed)?;
+    // Our own byte is still there if init died before it could read it.
+    let text = text.trim_start_matches('0');
+    if text.is_empty() { Ok(()) } else { Err(Error::new(Kind::Host, text)) }
+}

@@ -1,0 +1,84 @@
+//! The child's side of exec: into the namespaces of a container that runs, by one setns on its init's pidfd, then the
+//! same identity steps as a container's first process. Before it stands in the container's mounts it has closed every
+//! descriptor of the runtime's.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use super::root::Root;
+use super::{Who, identity, schedule, session};
+use crate::cgroup::Entry;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::plan::namespaces::{PID, USER};
+use crate::spec::Linux;
+use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
+use crate::sys::process::{enter_all, set_root_ids, set_undumpable};
+
+/// What the parent has prepared.
+#[derive(Debug)]
+pub struct Enter<'a> {
+    /// The process that it is to become.
+    pub who: Who<'a>,
+    /// The container's id, for its keyring.
+    pub id: &'a str,
+    /// The container's `linux`.
+    pub linux: &'a Linux,
+    /// Its init.
+    pub init: &'a OwnedFd,
+    /// `CLONE_NEW*` of the namespaces to enter.
+    pub namespaces: u64,
+    /// Way into the cgroups.
+    pub entry: &'a Entry,
+    /// Share the caller's session keyring, as the container does.
+    pub no_new_keyring: bool,
+}
+
+/// Enters and becomes the program. Comes back only when that has failed, which the runtime has been told.
+pub fn run(enter: &Enter<'_>) -> Error {
+    match perform(enter) {
+        Ok(never) => match never {},
+        Err(error) => {
+            enter.who.wire.fail(&error);
+            error
+        }
+    }
+}
+
+fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
+    let who = &enter.who;
+    set_undumpable().or_fail("prctl", || "make the process undumpable")?;
+    enter.entry.join().or_fail("write", || "join the container's cgroups")?;
+    identity::purge(who, &mut vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
+    // The launcher has lent the pid namespace: this process was born in it.
+    enter_all(enter.init, enter.namespaces & !PID).map_err(|errno| match errno {
+        Errno::ESRCH => Error::new(Kind::NotRunning, "container not running"),
+        errno => Error::os("setns", errno, "enter the container's namespaces"),
+    })?;
+    if enter.namespaces & USER != 0 {
+        set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
+    }
+    session::new_session()?;
+    if !enter.no_new_keyring {
+        session::join_keyring(enter.id, session::Keyring::Exec)?;
+    }
+    schedule::apply(who.process, enter.linux)?;
+    let root = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .or_fail("open", || "open the container's root")?;
+    let proc = if identity::needs_proc(who) { Some(procfs()?) } else { None };
+    identity::terminal(who, &Root::new(root))?;
+    identity::become_user(who, proc.as_ref())?;
+    let program = who.program()?;
+    who.wire.ready()?;
+    who.wire.go()?;
+    Err(who.execute(&program))
+}
+
+fn procfs() -> Result<OwnedFd> {
+    let failed = || "open an own procfs";
+    let fs = fsopen("proc").or_fail("fsopen", failed)?;
+    fsconfig_create(&fs).or_fail("fsconfig", failed)?;
+    fsmount(&fs, 0).or_fail("fsmount", failed)
+}

@@ -1,0 +1,58 @@
+//! The end of init: told ready, parked at the gate, then the program. In the created state the process holds one
+//! descriptor beside its own: the gate, a FIFO in the state directory that `start` writes one byte to. What goes wrong
+//! behind the gate goes back the same way.
+
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+
+use super::Init;
+use crate::container::hooks::{HookKind, Setting, run_all};
+use crate::container::state::Status;
+use crate::error::{Error, Kind, OrFail, Result};
+
+/// Tells the runtime that everything is set up and dropped.
+pub fn ready(init: &mut Init<'_>) -> Result<()> {
+    init.who.wire.ready()?;
+    // The wire is of no more use; only the gate stays.
+    crate::sys::process::close_all_but(3 + init.who.preserve_fds, &mut vec![init.gate.as_raw_fd()])
+        .or_fail("close_range", || "close the wire")
+}
+
+/// Waits for `start`.
+pub fn wait(init: &mut Init<'_>) -> Result<()> {
+    let mut byte = [0];
+    loop {
+        match nix::unistd::read(init.gate, &mut byte) {
+            Ok(1) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Ok(_) => return Err(Error::new(Kind::Host, "wait for start: the gate is gone")),
+            Err(errno) => return Err(Error::os("read", errno, "wait for start")),
+        }
+    }
+}
+
+/// startContainer hooks, then the program. Comes back only if that fails.
+pub fn exec(init: &mut Init<'_>) -> Result<()> {
+    let plan = init.plan;
+    if let Some(hooks) = plan.spec.hooks.as_ref().and_then(|h| h.start_container().as_deref()) {
+        let state = (init.hook_state)(Status::Created, init.made.pid)?;
+        run_all(
+            HookKind::StartContainer,
+            hooks,
+            Setting { state: &state, default_env: &plan.process.env, dir: None },
+        )?;
+    }
+    match &init.made.program {
+        Some(program) => Err(init.who.execute(program)),
+        None => Err(Error::invalid("a step came before the program")),
+    }
+}
+
+/// Tells whoever waits that a step has failed: the runtime before the gate, `start` behind it.
+pub fn report(init: &Init<'_>, error: &Error) {
+    // After `ready` the wire is closed and this fails, which is all right.
+    init.who.wire.fail(error);
+    let text = error.to_string();
+    let _ = nix::unistd::write(init.gate, text.as_bytes().get(..4096).unwrap_or(text.as_bytes()));
+}

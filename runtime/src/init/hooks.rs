@@ -1,0 +1,21 @@
+//! The hooks between the mounts and the pivot: the runtime's own side runs prestart and createRuntime, this process
+//! createContainer (runtime-spec, config.md#posix-platform-hooks).
+
+use super::Init;
+use crate::container::hooks::{HookKind, Setting, run_all};
+use crate::container::state::Status;
+use crate::error::Result;
+
+/// Lets the runtime run its hooks if there are any, then runs those of the container's namespaces.
+pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
+    let plan = init.plan;
+    let Some(hooks) = &plan.spec.hooks else { return Ok(()) };
+    // The runtime also tells the pid that later hooks find in their state.
+    init.made.pid = init.who.wire.hooks()?;
+    let list = hooks.create_container().as_deref().unwrap_or_default();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let state = (init.hook_state)(Status::Creating, init.made.pid)?;
+    run_all(HookKind::CreateContainer, list, Setting { state: &state, ..Setting::default() })
+}

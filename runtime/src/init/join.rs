@@ -1,0 +1,107 @@
+//! Cgroups and namespaces of a process that has just been born: joined or made in the order that the kernel demands.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::Mode;
+
+use super::Init;
+use crate::error::{Error, OrFail, Result};
+use crate::launch::{open_namespace, sibling};
+use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER};
+use crate::spec::oci::LinuxTimeOffset;
+use crate::sys::process::{set_root_ids, set_undumpable};
+
+/// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
+pub fn join(init: &mut Init<'_>) -> Result<()> {
+    // Nobody else may look into this process while it still has the runtime's memory and descriptors (CVE-2016-9962).
+    set_undumpable().or_fail("prctl", || "make init undumpable")?;
+    let (namespaces, route) = (&init.plan.namespaces, init.plan.route);
+    if route.hop {
+        enter(namespaces)?;
+        if route.unshare & USER != 0 {
+            unshare_flags(USER)?;
+            init.who.wire.map()?;
+            become_root()?;
+        } else {
+            become_root()?;
+        }
+        sibling(route, init.who.wire)?;
+        set_undumpable().or_fail("prctl", || "make init undumpable")?;
+    } else if route.clone & USER != 0 {
+        init.who.wire.map()?;
+        become_root()?;
+        enter(namespaces)?;
+    } else {
+        enter(namespaces)?;
+        if namespaces.joins(USER) {
+            become_root()?;
+        }
+        unshare_flags(route.unshare)?;
+    }
+    init.entry.join().or_fail("write", || "join the container's cgroups")?;
+    unshare_flags(route.late & CGROUP)?;
+    if route.late & TIME != 0 {
+        new_time(init)?;
+    }
+    Ok(())
+}
+
+/// Joins every namespace that has a path, but a pid namespace, which the launcher has lent.
+fn enter(namespaces: &Namespaces) -> Result<()> {
+    let mut opened: Vec<(u64, &PathBuf, OwnedFd)> = Vec::new();
+    for (flag, path) in namespaces.join.iter().filter(|(flag, _)| *flag != PID) {
+        opened.push((*flag, path, open_namespace(path)?));
+    }
+    for (flag, path, fd) in opened {
+        setns(fd, flags(flag)).map_err(|errno| {
+            Error::os("setns", errno, format!("join namespace {}", path.display()))
+                .hint("the path must lead to a namespace of the type that config.json gives it")
+        })?;
+    }
+    Ok(())
+}
+
+fn flags(bits: u64) -> CloneFlags {
+    // All CLONE_NEW* flags fit into 31 bits.
+    CloneFlags::from_bits_truncate(i32::try_from(bits).unwrap_or(0))
+}
+
+fn unshare_flags(bits: u64) -> Result<()> {
+    if bits == 0 {
+        return Ok(());
+    }
+    unshare(flags(bits)).or_fail("unshare", || format!("make namespaces {bits:#x}"))
+}
+
+fn become_root() -> Result<()> {
+    set_root_ids().map_err(|errno| {
+        Error::os("setresuid", errno, "become root in the user namespace")
+            .hint("map container id 0 in linux.uidMappings and linux.gidMappings")
+    })
+}
+
+/// A new time namespace takes its offsets while nobody is in it yet; then this process, which has no other thread,
+/// enters it (time_namespaces(7)).
+fn new_time(init: &Init<'_>) -> Result<()> {
+    // CLONE_NEWTIME lies in the bits that clone(2) uses for the exit signal: nix does not know it.
+    crate::sys::process::unshare_time().or_fail("unshare", || "make a time namespace")?;
+    let linux = init.plan.linux();
+    if !linux.time_offsets.is_empty() {
+        let text: String = linux.time_offsets.iter().map(|(clock, offset)| line(clock, offset)).collect();
+        let path = Path::new("/proc/self/timens_offsets");
+        let file = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+            .or_fail("open", || "open /proc/self/timens_offsets")?;
+        nix::unistd::write(file, text.as_bytes()).map_err(|errno| {
+            Error::os("write", errno, "set linux.timeOffsets").hint("clocks are monotonic and boottime")
+        })?;
+    }
+    let target = open_namespace(Path::new("/proc/self/ns/time_for_children"))?;
+    crate::sys::process::enter_time(target).or_fail("setns", || "enter the new time namespace")
+}
+
+fn line(clock: &str, offset: &LinuxTimeOffset) -> String {
+    format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
+}

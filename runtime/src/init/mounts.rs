@@ -1,0 +1,215 @@
+//! config.json's mounts: each made detached, given its attributes, then attached by descriptor inside the root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag};
+
+use super::copy_up::copy_up;
+use super::root::{Make, Root, is_directory, on_proc, shown, stat};
+use crate::error::{Error, OrFail, Result};
+use crate::plan::mounts::{Kind, Mount};
+use crate::plan::options::MountOptions;
+use crate::sys::mount::{
+    Attr, attach, clone_tree, fs_message, fsconfig_create, fsconfig_flag, fsconfig_string, fsmount, fsopen,
+    set_attr,
+};
+
+/// All attributes that a bind mount's options decide; others are the kernel's own.
+const BIND_ATTRS: u64 = libc::MOUNT_ATTR_RDONLY
+    | libc::MOUNT_ATTR_NOSUID
+    | libc::MOUNT_ATTR_NODEV
+    | libc::MOUNT_ATTR_NOEXEC
+    | libc::MOUNT_ATTR__ATIME
+    | libc::MOUNT_ATTR_NODIRATIME
+    | libc::MOUNT_ATTR_NOSYMFOLLOW;
+
+/// What may be mounted below /proc: files that lxcfs provides, and two that CRIU and FIPS images need (as in runc).
+const BELOW_PROC: [&str; 11] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/slabinfo",
+    "proc/sys/kernel/ns_last_pid",
+    "proc/sys/crypto/fips_enabled",
+    "proc/net/dev",
+];
+
+/// Mounts one entry that is no cgroup view; `source` is the bind source if the parent has opened it. Gives the mount.
+pub fn mount(root: &Root, mount: &Mount, source: Option<OwnedFd>) -> Result<OwnedFd> {
+    perform(root, mount, source).map_err(|e| e.within(format!("error mounting {}", described(mount))))
+}
+
+fn described(mount: &Mount) -> String {
+    let source = match &mount.kind {
+        Kind::Bind { source, .. } => source.display().to_string(),
+        Kind::Fs { source: Some(source), .. } => source.clone(),
+        Kind::Fs { name, .. } => name.clone(),
+        Kind::Cgroup => "cgroup".to_owned(),
+    };
+    format!("\"{source}\" to \"/{}\"", mount.target.display())
+}
+
+fn perform(root: &Root, mount: &Mount, source: Option<OwnedFd>) -> Result<OwnedFd> {
+    match &mount.kind {
+        Kind::Fs { name, source } => filesystem(root, mount, name, source.as_deref()),
+        Kind::Bind { source: path, recursive } => {
+            let tree = match source {
+                Some(tree) => tree,
+                None => open_source(path, *recursive)?,
+            };
+            bind(root, mount, &tree)?;
+            Ok(tree)
+        }
+        Kind::Cgroup => Err(Error::invalid("a cgroup mount is no plain mount")),
+    }
+}
+
+/// A detached copy of a bind mount's source.
+pub fn open_source(path: &Path, recursive: bool) -> Result<OwnedFd> {
+    clone_tree(AT_FDCWD, path, recursive).map_err(|errno| {
+        let error = Error::os("open_tree", errno, format!("open bind source {}", path.display()));
+        match errno {
+            Errno::ENOENT => error.hint("create it on the host or correct mounts[].source in config.json"),
+            _ => error,
+        }
+    })
+}
+
+fn bind(root: &Root, mount: &Mount, tree: &OwnedFd) -> Result<()> {
+    let make = if is_directory(tree, &mount.target)? { Make::Directory } else { Make::File };
+    let (target, _) = root.ensure(&mount.target, make)?;
+    refuse_below_proc(&target, mount)?;
+    if mount.options.changes_attributes() {
+        bind_attributes(tree, &mount.options)?;
+    }
+    finish(tree, &target, mount)
+}
+
+/// A bind mount with any attribute word has exactly those attributes, as mount(8)'s remount gives. Flags that the
+/// source's owner has locked (mount_namespaces(7)) stay, unless a word asks to clear them: that is an error.
+fn bind_attributes(tree: &OwnedFd, options: &MountOptions) -> Result<()> {
+    let failed = || "set the attributes of the bind mount";
+    let exact = Attr {
+        set: options.set,
+        clear: (BIND_ATTRS & !options.set & !libc::MOUNT_ATTR__ATIME) | options.clear,
+        propagation: 0,
+    };
+    match set_attr(tree, exact, false) {
+        Err(Errno::EPERM) => {
+            let named = Attr { set: options.set, clear: options.clear, propagation: 0 };
+            set_attr(tree, named, false).or_fail("mount_setattr", failed)
+        }
+        done => done.or_fail("mount_setattr", failed),
+    }
+}
+
+fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> Result<OwnedFd> {
+    let options = &mount.options;
+    let (target, made) = if mount.needs_plain_directory() {
+        plain_directory(root, mount)?
+    } else {
+        root.ensure(&mount.target, Make::Directory)?
+    };
+    refuse_below_proc(&target, mount)?;
+    let fs = fsopen(name).map_err(|errno| {
+        let error = Error::os("fsopen", errno, format!("open file system {name}"));
+        if errno == Errno::ENODEV {
+            error.hint("the kernel has no such file system: see /proc/filesystems")
+        } else {
+            error
+        }
+    })?;
+    let configured = (|| {
+        if let Some(source) = source.filter(|s| !s.is_empty()) {
+            fsconfig_string(&fs, "source", source)?;
+        }
+        for word in &options.super_flags {
+            fsconfig_flag(&fs, word)?;
+        }
+        for (key, value) in &options.data {
+            match value {
+                Some(value) => fsconfig_string(&fs, key, value)?,
+                None => fsconfig_flag(&fs, key)?,
+            }
+        }
+        if name == "tmpfs" && !made && !options.data.iter().any(|(key, _)| key == "mode") {
+            // A tmpfs over a directory of the image keeps that directory's mode.
+            let mode = stat(&target)?.st_mode & 0o7777;
+            fsconfig_string(&fs, "mode", &format!("{mode:o}"))?;
+        }
+        fsconfig_create(&fs)
+    })();
+    configured.map_err(|errno| fs_error(&fs, "fsconfig", errno, name))?;
+    let mount_fd = fsmount(&fs, options.set).map_err(|errno| fs_error(&fs, "fsmount", errno, name))?;
+    if options.copy_up {
+        return copy_up(root, mount, &mount_fd, &target).map(|()| mount_fd);
+    }
+    finish(&mount_fd, &target, mount)?;
+    Ok(mount_fd)
+}
+
+fn fs_error(fs: &OwnedFd, call: &str, errno: Errno, name: &str) -> Error {
+    let error = Error::os(call, errno, format!("make {name} file system"));
+    match fs_message(fs) {
+        Some(message) => error.hint(format!("the kernel says: {message}")),
+        None if errno == Errno::EPERM => error.hint(
+            "in a user namespace the host's own mount of it must be fully visible, and its namespace owned",
+        ),
+        None => error,
+    }
+}
+
+fn plain_directory(root: &Root, mount: &Mount) -> Result<(OwnedFd, bool)> {
+    let open = || root.open_plain(&mount.target, OFlag::O_PATH | OFlag::O_DIRECTORY);
+    let found = match open() {
+        Err(Errno::ENOENT) => {
+            root.ensure(&mount.target, Make::Directory)?;
+            open().map(|fd| (fd, true))
+        }
+        other => other.map(|fd| (fd, false)),
+    };
+    found.map_err(|errno| {
+        Error::os(
+            "openat2",
+            errno,
+            format!("\"/{}\" must be mounted on ordinary directory", mount.target.display()),
+        )
+        .hint("remove the link or file at that place from the image")
+    })
+}
+
+/// A container that could cover parts of its /proc could lie to whatever reads there (CVE-2019-16884, CVE-2025-52881).
+fn refuse_below_proc(target: &OwnedFd, mount: &Mount) -> Result<()> {
+    let path = &mount.target;
+    let named_below = path.starts_with("proc") && path != Path::new("proc");
+    if !named_below && !on_proc(target).or_fail("fstatfs", || shown("look at", path))? {
+        return Ok(());
+    }
+    let is_proc = matches!(&mount.kind, Kind::Fs { name, .. } if name == "proc");
+    if path == Path::new("proc") || is_proc || BELOW_PROC.iter().any(|allowed| path == Path::new(allowed)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("\"/{}\" cannot be mounted because it is inside /proc", path.display()))
+        .hint("mount it elsewhere, or use sysctl, maskedPaths or readonlyPaths"))
+}
+
+/// Gives the detached mount its propagation and recursive attributes and attaches it.
+pub fn finish(mount_fd: &OwnedFd, target: &OwnedFd, mount: &Mount) -> Result<()> {
+    let options = &mount.options;
+    for &propagation in &options.propagation {
+        let recursive = propagation & nix::mount::MsFlags::MS_REC.bits() != 0;
+        let attr = Attr { propagation: propagation & !nix::mount::MsFlags::MS_REC.bits(), ..Attr::default() };
+        set_attr(mount_fd, attr, recursive).or_fail("mount_setattr", || "set the mount's propagation")?;
+    }
+    if options.recursive_set != 0 || options.recursive_clear != 0 {
+        let attr = Attr { set: options.recursive_set, clear: options.recursive_clear, propagation: 0 };
+        set_attr(mount_fd, attr, true).or_fail("mount_setattr", || "set recursive mount attributes")?;
+    }
+    attach(mount_fd.as_fd(), target.as_fd()).or_fail("move_mount", || "attach the mount")
+}

@@ -1,0 +1,40 @@
+//! Host name, domain name and kernel parameters of the container's own namespaces.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use crate::error::{Error, OrFail, Result};
+use crate::sys::fs::{STRICT, open_at};
+use crate::sys::process::set_domain_name;
+
+/// Sets the host and the NIS domain name.
+pub fn set(hostname: Option<&str>, domainname: Option<&str>) -> Result<()> {
+    if let Some(name) = hostname {
+        nix::unistd::sethostname(name).or_fail("sethostname", || format!("set the host name to {name:?}"))?;
+    }
+    if let Some(name) = domainname {
+        set_domain_name(name).or_fail("setdomainname", || format!("set the domain name to {name:?}"))?;
+    }
+    Ok(())
+}
+
+/// Writes kernel parameters through `proc`, a procfs of our own that no mount of the container can cover
+/// (CVE-2025-52881).
+pub fn sysctl(proc: &OwnedFd, parameters: &BTreeMap<String, String>) -> Result<()> {
+    for (key, value) in parameters {
+        let failed = || format!("set sysctl {key} to {value:?}");
+        // Either all dots or all slashes separate; a slash style key may have dots in its names (a network device).
+        let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
+        let path = Path::new("sys").join(path);
+        let file = open_at(proc, &path, OFlag::O_WRONLY, Mode::empty(), STRICT).map_err(|errno| {
+            Error::os("openat2", errno, failed())
+                .hint("the kernel must know it and the namespace must own it")
+        })?;
+        nix::unistd::write(&file, value.as_bytes()).or_fail("write", failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The steps that make the container's file tree, in the order in which the host's becomes unreachable.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use super::root::Make;
+use super::{Init, cgroupfs, devices, hide as covers, mounts, names as uts, rootfs};
+use crate::error::Result;
+use crate::plan::mounts::{Kind, Mount};
+use crate::plan::namespaces::{CGROUP, USER};
+use crate::sys::mount::{Attr, set_attr};
+use nix::mount::MsFlags;
+
+/// The root mount, all mounts, and /dev.
+pub fn build(init: &mut Init<'_>) -> Result<()> {
+    let plan = init.plan;
+    // Mounts that are to share events with the host are cloned while the tree here is still the host's peer.
+    let mut sources: Vec<Option<OwnedFd>> = Vec::with_capacity(plan.mounts.len());
+    for (index, mount) in plan.mounts.iter().enumerate() {
+        let opened = init.sources.get_mut(index).and_then(Option::take);
+        sources.push(match (&mount.kind, opened) {
+            (_, Some(fd)) => Some(fd),
+            (Kind::Bind { source, recursive }, None) if shares(mount) => {
+                Some(mounts::open_source(source, *recursive)?)
+            }
+            _ => None,
+        });
+    }
+    let root = rootfs::enter(&plan.rootfs)?;
+    for (mount, source) in plan.mounts.iter().zip(sources) {
+        if let Some(source) = &source {
+            cut_off(source, mount)?;
+        }
+        match mount.kind {
+            Kind::Cgroup => cgroupfs::mount(&root, mount, init.views, plan.namespaces.private(CGROUP))?,
+            _ => {
+                let made = mounts::mount(&root, mount, source)?;
+                keep_proc(init, mount, made);
+            }
+        }
+    }
+    if let Some(list) = &plan.devices {
+        devices::make(&root, list, plan.namespaces.private(USER))?;
+        devices::link(&root)?;
+    }
+    // The working directory of the process is made while the root can still be written to.
+    let cwd = crate::plan::mounts::clean(Path::new(&plan.process.cwd));
+    if !cwd.as_os_str().is_empty() {
+        root.ensure(&cwd, Make::Directory)?;
+    }
+    init.made.root = Some(root);
+    Ok(())
+}
+
+/// Mount events are to travel between the container and the host.
+fn shares(mount: &Mount) -> bool {
+    mount.options.propagation.iter().any(|flags| flags & MsFlags::MS_SHARED.bits() != 0)
+}
+
+/// A clone that was made while this tree was the host's peer must not send the container's mounts there, unless asked.
+fn cut_off(source: &OwnedFd, mount: &Mount) -> Result<()> {
+    use crate::error::OrFail;
+    if shares(mount) {
+        return Ok(());
+    }
+    let slave = Attr { propagation: MsFlags::MS_SLAVE.bits(), ..Attr::default() };
+    set_attr(source, slave, true)
+        .or_fail("mount_setattr", || format!("cut off mount /{}", mount.target.display()))
+}
+
+/// The container's own procfs, held by descriptor, is one that nothing can cover.
+fn keep_proc(init: &mut Init<'_>, mount: &Mount, made: OwnedFd) {
+    let is_proc = matches!(&mount.kind, Kind::Fs { name, .. } if name == "proc");
+    let plain = mount.options.data.is_empty() && mount.options.set & libc::MOUNT_ATTR_RDONLY == 0;
+    if is_proc && plain && init.made.proc.is_none() {
+        init.made.proc = Some(made);
+    }
+}
+
+/// Read-only and masked paths.
+pub fn hide(init: &mut Init<'_>) -> Result<()> {
+    let linux = init.plan.linux();
+    let root = init.root()?;
+    covers::readonly(root, &linux.readonly_paths)?;
+    covers::mask(root, &linux.masked_paths)
+}
+
+/// Enters the tree and leaves the host's behind.
+pub fn pivot(init: &mut Init<'_>) -> Result<()> {
+    let root = init.root()?;
+    rootfs::pivot(root, &init.plan.rootfs)?;
+    if init.plan.rootfs.readonly {
+        rootfs::make_readonly(root)?;
+    }
+    Ok(())
+}
+
+/// Host name, domain name, kernel parameters.
+pub fn names(init: &mut Init<'_>) -> Result<()> {
+    let plan = init.plan;
+    uts::set(plan.spec.hostname.as_deref(), plan.spec.domainname.as_deref())?;
+    let linux = plan.linux();
+    if !linux.sysctl.is_empty() {
+        uts::sysctl(init.proc()?, &linux.sysctl)?;
+    }
+    Ok(())
+}
