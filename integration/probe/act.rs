@@ -102,6 +102,8 @@ fn alloc(mebibytes: usize) -> Result<(), Failure> {
         kept.push(vec![1_u8; 1 << 20]);
         std::hint::black_box(&kept);
     }
+    // For the actions that follow.
+    std::mem::forget(kept);
     say("allocated")
 }
 
@@ -218,6 +220,8 @@ fn spawn_orphan() -> Result<(), Failure> {
         // SAFETY: as above.
         let grandchild = unsafe { libc::fork() };
         if grandchild == 0 {
+            // The reader waits for the last writer.
+            drop(writer);
             loop {
                 std::thread::sleep(Duration::from_secs(3600));
             }

@@ -207,6 +207,7 @@ impl Bundle {
         let mut left = host_leaks::left_behind(&self.name);
         left.extend(complaints);
         left.extend(self.state_left());
+        host_leaks::clear(&self.name);
         self.remove_directory();
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
@@ -245,7 +246,7 @@ impl Drop for Bundle {
         }
         if std::thread::panicking() {
             self.delete_all();
-            host_process::reap_orphans();
+            host_leaks::clear(&self.name);
             self.remove_directory();
         } else {
             self.search();
@@ -255,7 +256,12 @@ impl Drop for Bundle {
 
 /// The probe's file: cargo builds it before it runs a test of this crate.
 pub fn probe() -> PathBuf {
-    assert!(cfg!(target_env = "musl"), "the probe must be static: use --target x86_64-unknown-linux-musl");
+    const {
+        assert!(
+            cfg!(target_env = "musl"),
+            "the probe must be static: use --target x86_64-unknown-linux-musl"
+        );
+    };
     let test = std::env::current_exe().expect("the test's own path");
     let directory = test.ancestors().find(|path| path.join("probe").is_file());
     directory.expect("the probe is built beside the tests").join("probe")

@@ -1,4 +1,4 @@
-//! What a test left on the host: mounts, cgroups, processes, state, keys. It must never remove what it finds.
+//! What a test left on the host: mounts, cgroups, processes, keys. It must never touch what doesn't bear the test's name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,6 +31,27 @@ fn now(name: &str) -> Vec<String> {
     left
 }
 
+/// Kills what runs in cgroups that bear `name`, and removes them: after a failed test the host is as before.
+pub fn clear(name: &str) {
+    eventually(PATIENCE, || {
+        let mut directories = cgroups(name);
+        for directory in &directories {
+            for pid in fs::read_to_string(format!("{directory}/cgroup.procs")).unwrap_or_default().lines() {
+                if let Ok(pid @ 2..) = pid.parse() {
+                    host_process::send(pid, libc::SIGKILL);
+                }
+            }
+            // A frozen process does not die.
+            let _ = fs::write(format!("{directory}/freezer.state"), "THAWED");
+        }
+        host_process::reap_orphans();
+        // The deepest first.
+        directories.sort_by_key(|directory| std::cmp::Reverse(directory.len()));
+        directories.retain(|directory| fs::remove_dir(directory).is_err());
+        directories.is_empty().then_some(())
+    });
+}
+
 /// The lines of the host's mount table.
 pub fn mounts() -> BTreeSet<String> {
     // Read by one call each 4 KiB: a table that changes meanwhile may show a line twice or torn, so read until two agree.
@@ -50,10 +71,10 @@ pub fn cgroups(name: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in mounts() {
         let Some((left, right)) = line.split_once(" - ") else { continue };
-        if right.starts_with("cgroup ") || right.starts_with("cgroup2 ") {
-            if let Some(mount) = left.split(' ').nth(4) {
-                search(Path::new(mount), name, &mut found);
-            }
+        if let ("cgroup" | "cgroup2", Some(mount)) =
+            (right.split(' ').next().unwrap_or(""), left.split(' ').nth(4))
+        {
+            search(Path::new(mount), name, &mut found);
         }
     }
     found

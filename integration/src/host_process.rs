@@ -39,7 +39,8 @@ impl Process {
     /// Starts a program; every start of a test goes through here.
     pub fn start(command: &mut Command) -> Self {
         let mut owned = owned();
-        let child = command.spawn().unwrap_or_else(|e| panic!("start {:?}: {e}", command.get_program()));
+        let child =
+            command.spawn().unwrap_or_else(|e| panic!("start {}: {e}", command.get_program().display()));
         owned.insert(pid_of(&child));
         Self { child, done: false }
     }

@@ -7,8 +7,8 @@
 //! `PINNACE_BIN` names the runtime under test (else `bin/pinnace` of the workspace). Another runtime may stand in for
 //! it, to test the tests: see [`stand_in_lacks`].
 
-// A panic is how a test fails.
-#![allow(clippy::missing_panics_doc)]
+// A panic is how a test fails, and an assertion hands its subject back for the next one.
+#![allow(clippy::missing_panics_doc, clippy::return_self_not_must_use)]
 
 pub mod bundle;
 mod bundle_config;
