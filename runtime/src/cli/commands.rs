@@ -78,19 +78,23 @@ const fn plain(
         flags,
         operands: ONE,
         rest_is_foreign: false,
+        enters: false,
         failure: 1,
         verb,
     }
 }
 
 static COMMANDS: [Command; 18] = [
-    plain(
-        "create",
-        "create a container and stop before its process",
-        "Sets everything up as the bundle's config.json says. The process waits until \"start\".",
-        &[BUNDLE, CONSOLE_SOCKET, PIDFD_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
-        create::create,
-    ),
+    Command {
+        enters: true,
+        ..plain(
+            "create",
+            "create a container and stop before its process",
+            "Sets everything up as the bundle's config.json says. The process waits until \"start\".",
+            &[BUNDLE, CONSOLE_SOCKET, PIDFD_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
+            create::create,
+        )
+    },
     plain(
         "delete",
         "remove a container and all that it holds",
@@ -123,6 +127,7 @@ static COMMANDS: [Command; 18] = [
         flags: &EXEC,
         operands: Operands::at_least(1),
         rest_is_foreign: true,
+        enters: true,
         failure: 255,
         verb: exec::exec,
     },
@@ -166,6 +171,7 @@ static COMMANDS: [Command; 18] = [
     plain("resume", "let the processes of a paused container go on", "", &[], freeze::resume),
     Command {
         usage: "<container-id> | <bundle>/",
+        enters: true,
         ..plain(
             "run",
             "create a container, start it, and wait for it",

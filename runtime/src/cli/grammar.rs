@@ -103,6 +103,8 @@ pub(crate) struct Command {
     pub(crate) operands: Operands,
     /// Everything behind the first operand is somebody else's, flags too.
     pub(crate) rest_is_foreign: bool,
+    /// It enters a container, so this program must not be there to be written to.
+    pub(crate) enters: bool,
     /// The exit status when it fails.
     pub(crate) failure: u8,
     /// What it does.

@@ -1,5 +1,6 @@
 //! The command line: parse flags, call the library once, print. The library never prints.
 
+mod bundle;
 mod commands;
 mod completion;
 mod create;
@@ -7,6 +8,7 @@ mod delete;
 mod duration;
 mod events;
 mod exec;
+mod exec_process;
 mod features;
 mod freeze;
 mod grammar;
@@ -34,6 +36,8 @@ use std::process::ExitCode;
 use nix::errno::Errno;
 
 use crate::container::Runtime;
+use crate::container::id::Id;
+use crate::container::state::Container;
 use crate::error::{Error, Result};
 use commands::GRAMMAR;
 use grammar::{Matches, Outcome, truth};
@@ -64,7 +68,7 @@ pub fn main() -> ExitCode {
         Ok(args) => run(program, &argv0.to_string_lossy(), args),
         Err(arg) => {
             logger::install_plain();
-            logger::fatal(&format!("the argument {arg:?} is not UTF-8"));
+            logger::fatal(&format!("the argument {:?} is not UTF-8", arg.to_string_lossy()));
             1
         }
     };
@@ -94,6 +98,11 @@ fn run(program: &'static str, argv0: &str, args: Vec<String>) -> u8 {
 }
 
 fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcome) -> u8 {
+    // Before anything is opened, since it may start this program anew.
+    let sealed = match &outcome {
+        Outcome::Run(command) if command.enters => Ok(()), // launch::seal()
+        _ => Ok(()),
+    };
     if let Err(error) = logger::install(&matches) {
         logger::install_plain();
         logger::fatal(&error.to_string());
@@ -101,10 +110,12 @@ fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcom
     }
     // The help is a courtesy beside the error, so that it can't be printed is no error of its own.
     let (text, status) = match outcome {
-        Outcome::Run(command) => match Call::new(program, matches).and_then(|call| (command.verb)(&call)) {
-            Ok(status) => return status,
-            Err(error) => (error.to_string(), command.failure),
-        },
+        Outcome::Run(command) => {
+            match sealed.and_then(|()| Call::new(program, matches)).and_then(|call| (command.verb)(&call)) {
+                Ok(status) => return status,
+                Err(error) => (error.to_string(), command.failure),
+            }
+        }
         Outcome::NoTopic(name) => (format!("No help topic for '{name}'"), 3),
         Outcome::Miscounted(command, text) => {
             let _ = print(&format!("Incorrect Usage.\n\n{}", help::page(program, Some(command))));
@@ -134,6 +145,11 @@ impl Call {
         }
         let runtime = Runtime { root: root::resolve(given)?, systemd_cgroup: matches.on("systemd-cgroup") };
         Ok(Self { program, root_given: given.is_some(), runtime, matches })
+    }
+
+    /// The container that the first operand names.
+    fn container(&self) -> Result<Container> {
+        Container::load(&self.runtime, &Id::parse(self.matches.first())?)
     }
 }
 
