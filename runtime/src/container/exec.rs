@@ -54,7 +54,7 @@ impl Container {
                 preserve_fds,
                 first: false,
             };
-            let error = enter::run(&Enter {
+            enter::run(&Enter {
                 who,
                 id: self.state.id.as_str(),
                 linux: &linux,
@@ -62,8 +62,7 @@ impl Container {
                 namespaces: flags,
                 entry: &entry,
                 no_new_keyring: self.state.flags.no_new_keyring,
-            });
-            error
+            })
         })?;
         self.finish_exec(options, &linux, born)
     }

@@ -14,6 +14,11 @@ impl Container {
         Cgroup::from_paths(&self.state.cgroup_paths)
     }
 
+    /// The pids of all its processes, as seen here.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        self.cgroup()?.pids()
+    }
+
     /// Sends `signal` to init, or with `all` to every process of the container. A container that shares its pid
     /// namespace has no init whose end is the end of all: there SIGKILL goes to all.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {

@@ -91,7 +91,7 @@ pub fn link(root: &Root) -> Result<()> {
     for (name, target) in LINKS {
         make_link(&dev, name, target)?;
     }
-    if std::path::Path::new("/proc/kcore").exists() {
+    if Path::new("/proc/kcore").exists() {
         make_link(&dev, "core", "/proc/kcore")?;
     }
     Ok(())
@@ -100,12 +100,11 @@ pub fn link(root: &Root) -> Result<()> {
 fn make_link(dev: &OwnedFd, name: &str, target: &str) -> Result<()> {
     let failed = || format!("link /dev/{name} to {target} in the container");
     match symlinkat(target, dev, name) {
-        Ok(()) => Ok(()),
         Err(Errno::EEXIST) if name == "ptmx" => {
             unlinkat(dev, name, UnlinkatFlags::NoRemoveDir).or_fail("unlinkat", failed)?;
             symlinkat(target, dev, name).or_fail("symlinkat", failed)
         }
-        Err(Errno::EEXIST) => Ok(()),
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(Error::os("symlinkat", errno, failed())),
     }
 }

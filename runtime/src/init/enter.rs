@@ -9,13 +9,13 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::root::Root;
-use super::{Who, identity, schedule, session};
+use super::{Who, identity, join, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{PID, USER};
 use crate::spec::Linux;
 use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
-use crate::sys::process::{enter_all, set_root_ids, set_undumpable};
+use crate::sys::process::{enter_all, set_parent_death_signal, set_root_ids};
 
 /// What the parent has prepared.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub fn run(enter: &Enter<'_>) -> Error {
 
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
-    set_undumpable().or_fail("prctl", || "make the process undumpable")?;
+    join::guard()?;
     enter.entry.join().or_fail("write", || "join the container's cgroups")?;
     identity::purge(who, &mut vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
     // The launcher has lent the pid namespace: this process was born in it.
@@ -71,6 +71,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     identity::terminal(who, &Root::new(root))?;
     identity::become_user(who, proc.as_ref())?;
     let program = who.program()?;
+    set_parent_death_signal(0).or_fail("prctl", || "untie the process from the runtime")?;
     who.wire.ready()?;
     who.wire.go()?;
     Err(who.execute(&program))

@@ -10,12 +10,15 @@ use super::Init;
 use crate::container::hooks::{HookKind, Setting, run_all};
 use crate::container::state::Status;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::sys::process::{close_all_but, set_parent_death_signal};
 
 /// Tells the runtime that everything is set up and dropped.
 pub fn ready(init: &mut Init<'_>) -> Result<()> {
+    // From here on the container outlives the runtime.
+    set_parent_death_signal(0).or_fail("prctl", || "untie init from the runtime")?;
     init.who.wire.ready()?;
     // The wire is of no more use; only the gate stays.
-    crate::sys::process::close_all_but(3 + init.who.preserve_fds, &mut vec![init.gate.as_raw_fd()])
+    close_all_but(3 + init.who.preserve_fds, &mut vec![init.gate.as_raw_fd()])
         .or_fail("close_range", || "close the wire")
 }
 

@@ -12,12 +12,11 @@ use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
 use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER};
 use crate::spec::oci::LinuxTimeOffset;
-use crate::sys::process::{set_root_ids, set_undumpable};
+use crate::sys::process::{set_parent_death_signal, set_root_ids, set_undumpable};
 
 /// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
 pub fn join(init: &mut Init<'_>) -> Result<()> {
-    // Nobody else may look into this process while it still has the runtime's memory and descriptors (CVE-2016-9962).
-    set_undumpable().or_fail("prctl", || "make init undumpable")?;
+    guard()?;
     let (namespaces, route) = (&init.plan.namespaces, init.plan.route);
     if route.hop {
         enter(namespaces)?;
@@ -29,10 +28,11 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
             become_root()?;
         }
         sibling(route, init.who.wire)?;
-        set_undumpable().or_fail("prctl", || "make init undumpable")?;
+        guard()?;
     } else if route.clone & USER != 0 {
         init.who.wire.map()?;
         become_root()?;
+        guard()?;
         enter(namespaces)?;
     } else {
         enter(namespaces)?;
@@ -47,6 +47,13 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
         new_time(init)?;
     }
     Ok(())
+}
+
+/// Until it is ready, this process dies with the runtime that makes it, and nobody else may look into it: it still has
+/// the runtime's memory and descriptors (CVE-2016-9962). A change of ids undoes the first.
+pub fn guard() -> Result<()> {
+    set_parent_death_signal(libc::SIGKILL).or_fail("prctl", || "tie init to the runtime")?;
+    set_undumpable().or_fail("prctl", || "make init undumpable")
 }
 
 /// Joins every namespace that has a path, but a pid namespace, which the launcher has lent.

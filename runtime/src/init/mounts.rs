@@ -1,6 +1,6 @@
 //! config.json's mounts: each made detached, given its attributes, then attached by descriptor inside the root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -146,12 +146,13 @@ fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> R
         fsconfig_create(&fs)
     })();
     configured.map_err(|errno| fs_error(&fs, "fsconfig", errno, name))?;
-    let mount_fd = fsmount(&fs, options.set).map_err(|errno| fs_error(&fs, "fsmount", errno, name))?;
+    let detached = fsmount(&fs, options.set).map_err(|errno| fs_error(&fs, "fsmount", errno, name))?;
     if options.copy_up {
-        return copy_up(root, mount, &mount_fd, &target).map(|()| mount_fd);
+        copy_up(root, mount, &detached, &target)?;
+    } else {
+        finish(&detached, &target, mount)?;
     }
-    finish(&mount_fd, &target, mount)?;
-    Ok(mount_fd)
+    Ok(detached)
 }
 
 fn fs_error(fs: &OwnedFd, call: &str, errno: Errno, name: &str) -> Error {
@@ -200,16 +201,16 @@ fn refuse_below_proc(target: &OwnedFd, mount: &Mount) -> Result<()> {
 }
 
 /// Gives the detached mount its propagation and recursive attributes and attaches it.
-pub fn finish(mount_fd: &OwnedFd, target: &OwnedFd, mount: &Mount) -> Result<()> {
+pub fn finish(detached: &OwnedFd, target: &OwnedFd, mount: &Mount) -> Result<()> {
     let options = &mount.options;
     for &propagation in &options.propagation {
         let recursive = propagation & nix::mount::MsFlags::MS_REC.bits() != 0;
         let attr = Attr { propagation: propagation & !nix::mount::MsFlags::MS_REC.bits(), ..Attr::default() };
-        set_attr(mount_fd, attr, recursive).or_fail("mount_setattr", || "set the mount's propagation")?;
+        set_attr(detached, attr, recursive).or_fail("mount_setattr", || "set the mount's propagation")?;
     }
     if options.recursive_set != 0 || options.recursive_clear != 0 {
         let attr = Attr { set: options.recursive_set, clear: options.recursive_clear, propagation: 0 };
-        set_attr(mount_fd, attr, true).or_fail("mount_setattr", || "set recursive mount attributes")?;
+        set_attr(detached, attr, true).or_fail("mount_setattr", || "set recursive mount attributes")?;
     }
-    attach(mount_fd.as_fd(), target.as_fd()).or_fail("move_mount", || "attach the mount")
+    attach(detached, target).or_fail("move_mount", || "attach the mount")
 }

@@ -1,7 +1,7 @@
 //! The root mount: made from the bundle's directory, entered by pivot_root, made read-only last. Nothing here touches
 //! the host's mount namespace: the process already has its own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -77,9 +77,4 @@ pub fn make_readonly(root: &Root) -> Result<()> {
 /// O_PATH of a host directory, for the calls that need a place in the copied tree.
 pub fn host_directory(path: &Path) -> nix::Result<OwnedFd> {
     nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-}
-
-/// A recursive private clone of a mount tree, for those who attach it elsewhere.
-pub fn clone_of(mount: impl AsFd, recursive: bool) -> nix::Result<OwnedFd> {
-    clone_tree(mount, Path::new(""), recursive)
 }

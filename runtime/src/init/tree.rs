@@ -31,12 +31,11 @@ pub fn build(init: &mut Init<'_>) -> Result<()> {
         if let Some(source) = &source {
             cut_off(source, mount)?;
         }
-        match mount.kind {
-            Kind::Cgroup => cgroupfs::mount(&root, mount, init.views, plan.namespaces.private(CGROUP))?,
-            _ => {
-                let made = mounts::mount(&root, mount, source)?;
-                keep_proc(init, mount, made);
-            }
+        if mount.kind == Kind::Cgroup {
+            cgroupfs::mount(&root, mount, init.views, plan.namespaces.private(CGROUP))?;
+        } else {
+            let made = mounts::mount(&root, mount, source)?;
+            keep_proc(init, mount, made);
         }
     }
     if let Some(list) = &plan.devices {

@@ -40,10 +40,10 @@ pub fn seal() -> Result<()> {
 
 fn is_sealed(exe: &File) -> Result<bool> {
     let wanted = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK;
-    if let Ok(seals) = fcntl(exe, FcntlArg::F_GET_SEALS) {
-        if SealFlag::from_bits_truncate(seals).contains(wanted) {
-            return Ok(true);
-        }
+    // EINVAL: not a memfd.
+    let seals = fcntl(exe, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate);
+    if seals.contains(wanted) {
+        return Ok(true);
     }
     let stat = fstatvfs(exe).or_fail("fstatvfs", || "look at the own executable")?;
     Ok(stat.flags().contains(FsFlags::ST_RDONLY))

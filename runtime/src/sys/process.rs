@@ -126,3 +126,10 @@ fn close_range(from: i32, to: i32) -> nix::Result<()> {
 pub fn set_timer_slack(nanoseconds: u64) -> nix::Result<()> {
     prctl(libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0).map(drop)
 }
+
+/// `PR_SET_PDEATHSIG`: the signal that this process gets when the thread that made it ends; 0 is none. The kernel
+/// forgets it when ids change.
+pub fn set_parent_death_signal(signal: i32) -> nix::Result<()> {
+    let signal = u64::try_from(signal).map_err(|_| Errno::EINVAL)?;
+    prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0).map(drop)
+}
