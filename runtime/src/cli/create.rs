@@ -1,9 +1,94 @@
-//! pending
-use super::Call;
+//! `create` and `run`: from a bundle to a container that waits, and on to one that runs.
+
+use std::path::PathBuf;
+
+use super::grammar::Matches;
+use super::{Call, bundle, foreground};
+use crate::container::id::Id;
+use crate::container::state::Container;
+use crate::container::{self, CreateOptions, Started};
 use crate::error::{Error, Result};
-pub(crate) fn create(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+
+/// Makes a container that waits for `start`.
+pub(crate) fn create(call: &Call) -> Result<u8> {
+    let make = || {
+        let id = Id::parse(call.matches.first())?;
+        let options = options(call, bundle::named(call)?)?;
+        let started = container::create(&call.runtime, &id, &options)?;
+        refuse_terminal(call, &id, &started)
+    };
+    make().map_err(|error| error.within(format_args!("{} create failed", call.program)))?;
+    Ok(0)
 }
-pub(crate) fn run(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+
+/// Makes a container, starts it, and without `--detach` waits for its end and deletes it.
+pub(crate) fn run(call: &Call) -> Result<u8> {
+    run_bundle(call).map_err(|error| error.within(format_args!("{} run failed", call.program)))
+}
+
+fn options(call: &Call, bundle: PathBuf) -> Result<CreateOptions> {
+    let matches = &call.matches;
+    Ok(CreateOptions {
+        console_socket: bundle::beside(&bundle, matches.path("console-socket")),
+        pidfd_socket: bundle::beside(&bundle, matches.path("pidfd-socket")),
+        pid_file: bundle::pid_file(call)?,
+        no_pivot: matches.on("no-pivot"),
+        no_new_keyring: matches.on("no-new-keyring"),
+        preserve_fds: preserve_fds(matches)?,
+        bundle,
+        ..CreateOptions::default()
+    })
+}
+
+/// The flag `--preserve-fds`.
+pub(crate) fn preserve_fds(matches: &Matches) -> Result<u32> {
+    let count = matches.number("preserve-fds").unwrap_or(0);
+    u32::try_from(count)
+        .map_err(|_| Error::invalid(format!("preserve-fds must be a positive number: {count}")))
+}
+
+fn run_bundle(call: &Call) -> Result<u8> {
+    let operand = call.matches.first();
+    let (bundle, id) = match bundle::run_directly(operand)? {
+        Some(direct) => direct,
+        None => (bundle::named(call)?, Id::parse(operand)?),
+    };
+    let options = options(call, bundle)?;
+    let detach = call.matches.on("detach");
+    if options.console_socket.is_some() && !detach {
+        return Err(Error::invalid("cannot use console socket if runc will not detach or allocate tty"));
+    }
+    let started = container::create(&call.runtime, &id, &options)?;
+    if detach {
+        refuse_terminal(call, &id, &started)?;
+    }
+    if let Err(error) = Container::load(&call.runtime, &id).and_then(|container| container.start()) {
+        remove(call, &id);
+        return Err(error);
+    }
+    if detach {
+        return Ok(0);
+    }
+    let status = foreground::wait(&started);
+    if !call.matches.on("keep") {
+        remove(call, &id);
+    }
+    status
+}
+
+/// A terminal needs somebody who has its other end, and this program will be gone. Only now it is known that there is
+/// one: to read config.json beforehand would cost every other container a second reading.
+fn refuse_terminal(call: &Call, id: &Id, started: &Started) -> Result<()> {
+    if started.console.is_none() {
+        return Ok(());
+    }
+    remove(call, id);
+    Err(Error::invalid("cannot allocate tty if runc will detach without setting console socket"))
+}
+
+/// The container has ended, or will with this: what can't be cleaned is told, beside the result that counts.
+fn remove(call: &Call, id: &Id) {
+    if let Err(error) = container::delete_forced(&call.runtime, id) {
+        log::warn!("{error}");
+    }
 }

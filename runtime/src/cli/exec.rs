@@ -1,6 +1,54 @@
-//! pending
-use super::Call;
+//! `exec`: another process in a container that runs.
+
+use super::create::preserve_fds;
+use super::{Call, bundle, exec_process, foreground};
+use crate::container::ExecOptions;
+use crate::container::state::Container;
 use crate::error::{Error, Result};
-pub(crate) fn exec(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+use crate::spec::Process;
+
+/// Runs the process, and without `--detach` waits for it.
+pub(crate) fn exec(call: &Call) -> Result<u8> {
+    run(call).map_err(|error| error.within("exec failed"))
+}
+
+fn run(call: &Call) -> Result<u8> {
+    let matches = &call.matches;
+    let container = call.container()?;
+    let process = match matches.path("process") {
+        Some(file) => exec_process::from_file(file)?,
+        None => exec_process::from_flags(matches, own_process(&container)?)?,
+    };
+    let detach = matches.on("detach");
+    let socket = matches.path("console-socket");
+    check_terminal(detach, process.terminal, socket.is_some())?;
+    // The bundle is where runc has gone by the time it opens the sockets.
+    let bundle = &container.state.bundle;
+    let options = ExecOptions {
+        process,
+        console_socket: bundle::beside(bundle, socket),
+        pidfd_socket: bundle::beside(bundle, matches.path("pidfd-socket")),
+        pid_file: bundle::pid_file(call)?,
+        preserve_fds: preserve_fds(matches)?,
+        ignore_paused: matches.on("ignore-paused"),
+        cgroups: matches.all("cgroup").map(str::to_owned).collect(),
+    };
+    let started = container.exec(&options)?;
+    if detach { Ok(0) } else { foreground::wait(&started) }
+}
+
+fn own_process(container: &Container) -> Result<Process> {
+    let own = container.config()?.process;
+    own.ok_or_else(|| Error::invalid("process property must not be empty"))
+}
+
+/// A terminal needs somebody who has its other end: a relay in the foreground, or whoever listens on the socket.
+fn check_terminal(detach: bool, terminal: bool, socket: bool) -> Result<()> {
+    if detach && terminal && !socket {
+        Err(Error::invalid("cannot allocate tty if runc will detach without setting console socket"))
+    } else if socket && !(detach && terminal) {
+        Err(Error::invalid("cannot use console socket if runc will not detach or allocate tty"))
+    } else {
+        Ok(())
+    }
 }

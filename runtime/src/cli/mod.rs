@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod exec_process;
 mod features;
+mod foreground;
 mod freeze;
 mod grammar;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::container::Runtime;
 use crate::container::id::Id;
 use crate::container::state::Container;
 use crate::error::{Error, Result};
+use crate::launch;
 use commands::GRAMMAR;
 use grammar::{Matches, Outcome, truth};
 
@@ -100,7 +102,7 @@ fn run(program: &'static str, argv0: &str, args: Vec<String>) -> u8 {
 fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcome) -> u8 {
     // Before anything is opened, since it may start this program anew.
     let sealed = match &outcome {
-        Outcome::Run(command) if command.enters => Ok(()), // launch::seal()
+        Outcome::Run(command) if command.enters => launch::seal(),
         _ => Ok(()),
     };
     if let Err(error) = logger::install(&matches) {

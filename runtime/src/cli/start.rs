@@ -1,6 +1,10 @@
-//! pending
+//! `start`: lets the process of a created container go.
+
 use super::Call;
-use crate::error::{Error, Result};
-pub(crate) fn start(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+use crate::error::Result;
+
+/// Starts the process.
+pub(crate) fn start(call: &Call) -> Result<u8> {
+    call.container()?.start()?;
+    Ok(0)
 }
