@@ -33,6 +33,10 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
     console::check(&spec, options.console_socket.is_some())?;
     notify::prepare(&mut spec, &runtime.root.join(id.as_str()))?;
     let plan = Plan::decide(spec, &options.bundle, options.no_pivot)?;
+    init::labels::supported(
+        plan.process.apparmor_profile.as_deref(),
+        [plan.process.selinux_label.as_deref(), plan.linux().mount_label.as_deref()],
+    )?;
     let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
     let dir = Dir::create(runtime, id)?;
     let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };

@@ -84,12 +84,6 @@ fn selinux(proc: impl AsFd, file: &str, what: &str, label: &str) -> Result<()> {
     })
 }
 
-/// Whether a mount of this file system type takes the `context` option that gives all its files linux.mountLabel.
-/// procfs and sysfs label their files themselves, mqueue and bind mounts refuse it.
-pub fn takes_mount_context(fs_type: &str) -> bool {
-    !matches!(fs_type, "" | "none" | "bind" | "proc" | "sysfs" | "mqueue" | "cgroup" | "cgroup2")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,8 +63,12 @@ impl Plan {
         let none = Linux::default();
         let linux = spec.linux.as_ref().unwrap_or(&none);
         let namespaces = namespaces::Namespaces::decide(&linux.namespaces);
-        let mounts =
-            spec.mounts.iter().map(|m| mounts::Mount::decide(m, bundle)).collect::<Result<Vec<_>>>()?;
+        let label = linux.mount_label.as_deref();
+        let mounts = spec
+            .mounts
+            .iter()
+            .map(|m| mounts::Mount::decide(m, bundle, label))
+            .collect::<Result<Vec<_>>>()?;
         let devices = if mounts.iter().any(mounts::Mount::replaces_dev) {
             None
         } else {

@@ -43,9 +43,9 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Decides one mount; relative sources are relative to the bundle, as in runc.
-    pub fn decide(mount: &spec::Mount, bundle: &Path) -> Result<Self> {
-        let options =
+    /// Decides one mount; relative sources are relative to the bundle, as in runc. `label` is linux.mountLabel.
+    pub fn decide(mount: &spec::Mount, bundle: &Path, label: Option<&str>) -> Result<Self> {
+        let mut options =
             options::parse(&mount.options).map_err(|e| e.within(format!("mount {:?}", mount.destination)))?;
         let target = clean(Path::new(&mount.destination));
         let typ = mount.typ.as_deref().unwrap_or("");
@@ -64,6 +64,9 @@ impl Mount {
             return Err(Error::invalid(format!("mount {:?}: no type and no bind option", mount.destination))
                 .hint("set mounts[].type in config.json"));
         } else {
+            if let Some(label) = label.filter(|label| !label.is_empty() && takes_context(typ)) {
+                options.data.push(("context".to_owned(), Some(label.to_owned())));
+            }
             Kind::Fs { name: typ.to_owned(), source: mount.source.clone() }
         };
         if matches!(kind, Kind::Bind { .. }) && !options.data.is_empty() {
@@ -95,6 +98,12 @@ impl Mount {
     }
 }
 
+/// Whether a file system takes the `context` option that gives all its files one SELinux label. procfs and sysfs label
+/// their files themselves, mqueue refuses it.
+fn takes_context(typ: &str) -> bool {
+    !matches!(typ, "proc" | "sysfs" | "mqueue")
+}
+
 /// A path below the root as the kernel would walk it if there were no links: no root, no `.`, no `..`.
 pub fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
@@ -115,7 +124,7 @@ mod tests {
     use super::*;
 
     fn mount(json: &str) -> Result<Mount> {
-        Mount::decide(&serde_json::from_str(json).unwrap(), Path::new("/bundle"))
+        Mount::decide(&serde_json::from_str(json).unwrap(), Path::new("/bundle"), Some("label"))
     }
 
     #[test]
@@ -124,7 +133,9 @@ mod tests {
         assert_eq!(bind.kind, Kind::Bind { source: "/bundle/vol".into(), recursive: true });
         assert_eq!(bind.target, Path::new("b"));
         let proc = mount(r#"{"destination":"/proc","type":"proc","source":"proc"}"#).unwrap();
-        assert!(proc.needs_plain_directory());
+        assert!(proc.needs_plain_directory() && proc.options.data.is_empty());
+        let tmpfs = mount(r#"{"destination":"/t","type":"tmpfs","options":["size=1k"]}"#).unwrap();
+        assert_eq!(tmpfs.options.data.len(), 2);
         assert_eq!(mount(r#"{"destination":"/c","type":"cgroup"}"#).unwrap().kind, Kind::Cgroup);
     }
 
