@@ -3,6 +3,7 @@
 use super::{Linux, Mount, OCI_VERSION, Spec, oci, parse};
 
 /// The bundle that `spec` makes: a shell in a root file system, as runc has it; `rootless` maps the caller to root.
+#[expect(clippy::missing_panics_doc, reason = "only a wrong default.json, which a test reads, could")]
 pub fn default_spec(rootless: bool) -> Spec {
     let mut spec = parse(include_bytes!("default.json")).expect("invariant: default.json is a config.json");
     OCI_VERSION.clone_into(&mut spec.oci_version);
