@@ -178,7 +178,8 @@ static COMMANDS: [Command; 18] = [
             "Without --detach the exit status is the process' own, or 128 and the signal that killed it, and the\n\
              container is deleted when it ends.\n\n\
              An argument with a slash can't be an id. It is taken as the path of a bundle, and the container gets a\n\
-             name made of the directory's name and a process id: \"run ./web/\" is all it takes to try a bundle.",
+             name made of the directory's name and a process id, which --detach and --keep print: \"run ./web/\" is\n\
+             all it takes to try a bundle.",
             &RUN,
             create::run,
         )

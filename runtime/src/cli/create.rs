@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::grammar::Matches;
-use super::{Call, bundle, foreground};
+use super::{Call, bundle, foreground, print};
 use crate::container::id::Id;
 use crate::container::state::Container;
 use crate::container::{self, CreateOptions, Started};
@@ -49,12 +49,17 @@ pub(crate) fn preserve_fds(matches: &Matches) -> Result<u32> {
 
 fn run_bundle(call: &Call) -> Result<u8> {
     let operand = call.matches.first();
-    let (bundle, id) = match bundle::run_directly(operand)? {
+    let direct = match call.matches.path("bundle") {
+        None => bundle::run_directly(operand)?,
+        Some(_) => None,
+    };
+    let (detach, keep) = (call.matches.on("detach"), call.matches.on("keep"));
+    let tell_name = direct.is_some() && (detach || keep);
+    let (bundle, id) = match direct {
         Some(direct) => direct,
         None => (bundle::named(call)?, Id::parse(operand)?),
     };
     let options = options(call, bundle)?;
-    let detach = call.matches.on("detach");
     if options.console_socket.is_some() && !detach {
         return Err(Error::invalid("cannot use console socket if runc will not detach or allocate tty"));
     }
@@ -63,14 +68,20 @@ fn run_bundle(call: &Call) -> Result<u8> {
         refuse_terminal(call, &id, &started)?;
     }
     if let Err(error) = Container::load(&call.runtime, &id).and_then(|container| container.start()) {
-        remove(call, &id);
+        if !keep {
+            remove(call, &id);
+        }
         return Err(error);
+    }
+    // The container runs: that nobody can read its name does not change that.
+    if tell_name && let Err(error) = print(&format!("{id}\n")) {
+        log::warn!("{error}");
     }
     if detach {
         return Ok(0);
     }
     let status = foreground::wait(&started);
-    if !call.matches.on("keep") {
+    if !keep {
         remove(call, &id);
     }
     status
