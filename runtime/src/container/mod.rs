@@ -1,6 +1,7 @@
 //! The parent's side of each verb. It never changes its own process and never prints.
 
 mod attend;
+pub mod console;
 pub mod create;
 mod delete;
 mod dir;
@@ -9,9 +10,12 @@ pub mod hooks;
 pub mod id;
 mod idmap;
 mod kill;
+pub mod limits;
 pub mod list;
+mod listen;
 mod listener;
 mod maps;
+pub mod notify;
 mod pid_file;
 pub mod process;
 mod record;
@@ -93,43 +97,4 @@ pub struct Started {
     pub pidfd: OwnedFd,
     /// The master of its terminal, if it has one and no socket was given for it.
     pub console: Option<OwnedFd>,
-}
-
-mod console {
-    use crate::error::Result;
-    use crate::spec::{Process, Spec};
-    use std::os::fd::OwnedFd;
-    use std::path::Path;
-    pub(super) fn check(_: &Spec, _: bool) -> Result<()> {
-        Ok(())
-    }
-    pub(super) fn check_exec(_: &Process, _: bool) -> Result<()> {
-        Ok(())
-    }
-    pub(super) fn send_master(_: &Path, _: &OwnedFd) -> Result<()> {
-        Ok(())
-    }
-    pub(super) fn send_pidfd(_: &Path, _: &OwnedFd, _: &str) -> Result<()> {
-        Ok(())
-    }
-}
-mod notify {
-    pub(super) fn prepare(_: &mut crate::spec::Spec, _: &std::path::Path) -> crate::error::Result<()> {
-        Ok(())
-    }
-}
-mod listen {
-    pub(super) fn preserved(n: u32) -> crate::error::Result<i32> {
-        Ok(i32::try_from(n).unwrap_or(0))
-    }
-}
-mod limits {
-    use crate::error::Result;
-    use nix::unistd::Pid;
-    pub(super) fn set_oom_score(_: Pid, _: i32) -> Result<()> {
-        Ok(())
-    }
-    pub(super) fn set_rlimits(_: Pid, _: &[crate::spec::oci::PosixRlimit]) -> Result<()> {
-        Ok(())
-    }
 }

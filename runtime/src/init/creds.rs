@@ -31,8 +31,8 @@ pub fn drop_bounding(creds: &Credentials) -> Result<()> {
     Ok(())
 }
 
-/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a directory of a real procfs (it is asked
-/// only when the kernel refuses setgroups). Capabilities that this process does not have itself can't be granted:
+/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a procfs of our own; it is asked, or one is
+/// made, only when the kernel refuses setgroups. Capabilities that this process does not have itself can't be granted:
 /// that is a warning, and they are left out.
 pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
     let own = cred::caps().or_fail("capget", || "read own capabilities")?;
@@ -104,8 +104,13 @@ fn set_groups(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<Groups> {
     }
 }
 
+/// Whether it is the user namespace that refuses (man 7 user_namespaces), and not a sandbox around it.
 fn denied(proc: Option<&OwnedFd>) -> bool {
-    proc.and_then(|proc| procfs::read_own(proc, "setgroups").ok()).is_some_and(|text| text.trim() == "deny")
+    let read = |proc: &OwnedFd| procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny");
+    match proc {
+        Some(proc) => read(proc),
+        None => procfs::private().is_ok_and(|proc| read(&proc)),
+    }
 }
 
 fn unmapped(kind: &str, id: impl fmt::Display, call: &str, errno: Errno) -> Error {

@@ -6,13 +6,7 @@ pub mod creds;
 pub mod labels;
 pub mod program;
 mod refusal;
-pub mod schedule {
-    //! stub
-    /// stub
-    pub fn apply(_: &crate::spec::Process, _: &crate::spec::Linux) -> crate::error::Result<()> {
-        Ok(())
-    }
-}
+pub mod schedule;
 mod procfs;
 pub mod session;
 

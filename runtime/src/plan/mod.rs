@@ -4,6 +4,7 @@ pub mod devices;
 pub mod mounts;
 pub mod namespaces;
 pub mod options;
+pub mod schedule;
 
 use std::path::{Path, PathBuf};
 

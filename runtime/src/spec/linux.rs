@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::MemoryPolicy;
 use super::{nullable, oci, unique_map};
 
 /// Everything of config.json that is Linux's own.
@@ -57,7 +58,7 @@ pub struct Linux {
     pub personality: Option<oci::LinuxPersonality>,
     /// NUMA memory policy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_policy: Option<oci::LinuxMemoryPolicy>,
+    pub memory_policy: Option<MemoryPolicy>,
     /// Clock offsets of a new time namespace.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub time_offsets: BTreeMap<String, oci::LinuxTimeOffset>,

@@ -6,6 +6,7 @@ mod default;
 mod linux;
 mod load;
 mod process;
+mod schedule;
 mod validate;
 
 pub use default::default_spec;
@@ -13,6 +14,7 @@ pub use linux::{HugepageLimit, IntelRdt, Linux, Pids, Resources};
 pub use load::{Loaded, load, load_process, parse, parse_resources};
 pub use oci_spec::runtime as oci;
 pub use process::{Capabilities, ExecCpuAffinity, Process, User};
+pub use schedule::{MemoryPolicy, Scheduler};
 pub use validate::validate;
 
 use std::collections::BTreeMap;

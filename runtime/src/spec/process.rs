@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Scheduler;
 use super::{nullable, oci};
 
 /// The process to run in a container.
@@ -45,7 +46,7 @@ pub struct Process {
     pub io_priority: Option<oci::LinuxIOPriority>,
     /// CPU scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduler: Option<oci::Scheduler>,
+    pub scheduler: Option<Scheduler>,
     /// CPU affinity of an exec.
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
     pub exec_cpu_affinity: Option<ExecCpuAffinity>,

@@ -133,3 +133,19 @@ pub fn set_parent_death_signal(signal: i32) -> nix::Result<()> {
     let signal = u64::try_from(signal).map_err(|_| Errno::EINVAL)?;
     prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0).map(drop)
 }
+
+/// prlimit(2): sets a process's resource limit. `resource` is a number of asm-generic/resource.h.
+pub fn set_rlimit(pid: Pid, resource: u32, soft: u64, hard: u64) -> nix::Result<()> {
+    let limit = [soft, hard];
+    // SAFETY: two 64-bit numbers are a struct rlimit64; the old limit is not asked for.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid.as_raw(),
+            resource,
+            limit.as_ptr(),
+            std::ptr::null_mut::<libc::rlimit64>(),
+        )
+    })?;
+    Ok(())
+}
