@@ -20,6 +20,13 @@ pub(crate) fn act(program: &[String], action: &[String]) -> Result<(), Failure> 
         ["sleep"] => loop {
             std::thread::sleep(Duration::from_secs(3600));
         },
+        // Forever, and takes the children that others leave: what an init does.
+        ["reap"] => loop {
+            // SAFETY: no status is asked for.
+            if unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } < 0 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        },
         ["sleep", seconds] => {
             std::thread::sleep(Duration::from_secs_f64(seconds.parse()?));
             Ok(())

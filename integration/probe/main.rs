@@ -48,10 +48,11 @@ type Failure = Box<dyn std::error::Error>;
 fn run(args: &[String]) -> Result<(), Failure> {
     let actions = args.get(1..).unwrap_or_default();
     if actions.is_empty() {
-        return see::see(args, &[]);
+        see::see(args, &[])?;
     }
     for action in actions.split(|word| word == "+") {
         act::act(args, action)?;
     }
-    Ok(())
+    // Without Rust's start-up there is no flush at the end either.
+    Ok(std::io::stdout().flush()?)
 }

@@ -2,9 +2,8 @@
 //! with the probe and busybox. Dropping it deletes its containers and searches the host for leftovers.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -268,6 +267,11 @@ pub fn probe() -> PathBuf {
 }
 
 fn give(path: &Path, owner: u32) {
-    let status = Command::new("chown").arg("-hR").arg(format!("{owner}:{owner}")).arg(path).status();
-    assert!(status.is_ok_and(|status| status.success()), "give {} to {owner}", path.display());
+    lchown(path, Some(owner), Some(owner))
+        .unwrap_or_else(|e| panic!("give {} to {owner}: {e}", path.display()));
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).expect("read a directory of the rootfs").flatten() {
+            give(&entry.path(), owner);
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod bundle_config;
 pub mod engine;
 pub mod host;
 pub mod host_leaks;
+pub mod host_mounts;
 pub mod host_process;
 pub mod host_terminal;
 pub mod runtime_bin;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::host::{self, LIMIT, eventually};
+use crate::host_mounts::HostMounts;
 use crate::host_process::{self, Process};
 use crate::{Bundle, host_leaks};
 
@@ -24,11 +25,14 @@ pub fn runtime_binary() -> PathBuf {
 /// test is noted as skipped and the caller returns. `what` says what the stand-in does instead.
 #[track_caller]
 pub fn stand_in_lacks(what: &str) -> bool {
-    let lacks = runtime_binary().file_name().is_some_and(|name| name != "pinnace");
-    if lacks {
+    if stands_in() {
         host::skip(&format!("stand-in: {what}"));
     }
-    lacks
+    stands_in()
+}
+
+fn stands_in() -> bool {
+    runtime_binary().file_name().is_some_and(|name| name != "pinnace")
 }
 
 /// What a call said.
@@ -60,6 +64,17 @@ impl Outcome {
             assert!(self.stderr.contains(word), "no {word:?} in: {self}");
         }
         self
+    }
+
+    /// Fails the test unless the runtime refused with exit code 1 and one line on standard error that contains each of
+    /// the words. Of a stand-in only the exit code is asked.
+    #[track_caller]
+    pub fn refuses(self, words: &[&str]) -> Self {
+        if stands_in() {
+            return self.fails(1, &[]);
+        }
+        assert_eq!(self.lines().len(), 1, "not one line: {self}");
+        self.fails(1, words)
     }
 
     /// Standard output as JSON: what the probe saw, a state.
@@ -138,6 +153,15 @@ impl Runtime {
     #[track_caller]
     pub fn run(&self, bundle: &Bundle) -> Outcome {
         self.run_with(bundle, &[])
+    }
+
+    /// `run` where the runtime finds more mounts on its host.
+    #[track_caller]
+    pub fn run_among(&self, bundle: &Bundle, mounts: HostMounts) -> Outcome {
+        bundle.write();
+        let mut command = self.command(&["run", "--bundle", &bundle.path(), bundle.id()]);
+        mounts.apply(&mut command);
+        self.finish(command)
     }
 
     /// `run` of a bundle whose process is the probe, looking; what it saw.
