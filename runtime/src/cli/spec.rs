@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::Call;
+use crate::cgroup::{Cgroup, Mode};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::spec::{Defaults, default_spec};
 
 const CONFIG: &str = "config.json";
 
@@ -22,7 +24,13 @@ pub(crate) fn spec(call: &Call) -> Result<u8> {
         }
         opened => opened.or_fail("open", write)?,
     };
-    let text = indented(&crate::spec::default_spec(call.matches.on("rootless")), b"\t")?;
+    let own_ids = || (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let defaults = Defaults {
+        hostname: call.program,
+        cgroup_namespace: Cgroup::mode() == Mode::V2,
+        rootless: call.matches.on("rootless").then(own_ids),
+    };
+    let text = indented(&default_spec(&defaults), b"\t")?;
     file.write_all(&text).or_fail("write", write)?;
     Ok(0)
 }

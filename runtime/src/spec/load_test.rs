@@ -176,7 +176,7 @@ proptest! {
 
     #[test]
     fn no_cut_of_a_config_is_one(cut in 0usize..1000) {
-        let whole = serde_json::to_string(&crate::spec::default_spec(false)).unwrap();
+        let whole = serde_json::to_string(&crate::spec::default_spec(&crate::spec::Defaults::default())).unwrap();
         let cut = cut % whole.len();
         prop_assert!(parse(whole.get(..cut).unwrap_or("").as_bytes()).is_err());
     }

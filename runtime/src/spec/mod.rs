@@ -9,7 +9,7 @@ mod process;
 mod schedule;
 mod validate;
 
-pub use default::default_spec;
+pub use default::{Defaults, default_spec};
 pub use linux::{HugepageLimit, IntelRdt, Linux, Pids, Resources};
 pub use load::{Loaded, load, load_process, parse, parse_resources};
 pub use oci_spec::runtime as oci;
