@@ -57,6 +57,11 @@ impl Dir {
         self.fd.try_clone().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
     }
 
+    /// The same directory once more.
+    pub(super) fn again(&self) -> nix::Result<Self> {
+        Ok(Self { fd: self.descriptor()?, path: self.path.clone() })
+    }
+
     /// Opens one of its files.
     pub(super) fn file(&self, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
         // A name from config.json (a huge page size, a key of `unified`) must stay a name.

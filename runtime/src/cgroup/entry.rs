@@ -1,9 +1,16 @@
 //! The doors into a container's cgroups, opened by the parent, walked through by the child. The child's part allocates
 //! nothing.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use super::dir::write_line;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::Pid;
+
+use super::dir::{Dir, write_line};
+use super::{Cgroup, Mode, Node, Version, host};
+use crate::error::{Error, Kind, OrFail, Result};
 
 /// Open doors. Both sides have it: the parent passes `into` to clone3, the child calls [`Entry::join`] first of all.
 #[derive(Debug, Default)]
@@ -20,5 +27,177 @@ impl Entry {
     /// namespace; of `tasks`, unlike cgroup.procs, the kernel then asks no lock of all other processes.
     pub fn join(&self) -> nix::Result<()> {
         self.tasks.iter().try_for_each(|tasks| write_line(tasks, "0"))
+    }
+
+    /// The error of a door that was shut: what clone3 or [`Entry::join`] answered.
+    pub fn refused(errno: Errno) -> Error {
+        Error::os("clone3", errno, ADDING)
+    }
+
+    fn open(&mut self, version: Version, dir: &Dir) -> Result<()> {
+        match version {
+            Version::V1 => {
+                let tasks = dir.file("tasks", OFlag::O_WRONLY);
+                self.tasks.push(tasks.or_fail("openat", || format!("{ADDING}: open {}/tasks", dir.path()))?);
+            }
+            Version::V2 => self.into = Some(dir.descriptor().or_fail("dup", || ADDING)?),
+        }
+        Ok(())
+    }
+}
+
+/// runc's words; engines and its own tests look for them.
+const ADDING: &str = "error adding pid of the new process to cgroups";
+
+/// See [`Cgroup::entry`].
+pub(super) fn entry(cgroup: &Cgroup) -> Result<Entry> {
+    let mut entry = Entry::default();
+    for node in &cgroup.nodes {
+        match node.open() {
+            Ok(dir) => entry.open(node.version, &dir)?,
+            // The hierarchies that count for nothing may be without us.
+            Err(Errno::ENOENT)
+                if node.made.get().is_some_and(Option::is_none) || node.has("name=systemd") => {}
+            Err(errno) => return Err(Error::os("openat2", errno, format!("{ADDING}: open {}", node.path))),
+        }
+    }
+    Ok(entry)
+}
+
+/// See [`Cgroup::sub_entry`].
+pub(super) fn sub_entry(cgroup: &Cgroup, specs: &[String]) -> Result<Entry> {
+    let wanted = parse(specs)?;
+    for name in wanted.keys().filter(|name| !name.is_empty()) {
+        if !cgroup.nodes.iter().any(|n| n.has(name)) {
+            return Err(Error::invalid(format!("unknown controller {name} in SubCgroupPaths")));
+        }
+    }
+    let all = wanted.get("").copied();
+    let mut entry = Entry::default();
+    for node in &cgroup.nodes {
+        let own = node.controllers.iter().find_map(|c| wanted.get(c.as_str()).copied());
+        let path = match own.or(all) {
+            Some(sub) => below(node, sub)?,
+            None => node.path.clone(),
+        };
+        let dir = Dir::open(&path).or_fail("openat2", || format!("{ADDING}: open {path}"))?;
+        entry.open(node.version, &dir)?;
+    }
+    Ok(entry)
+}
+
+/// `path`, or `controller[,controller]:path` for some: by controller, "" for all.
+fn parse(specs: &[String]) -> Result<BTreeMap<&str, &str>> {
+    let mut wanted = BTreeMap::new();
+    for spec in specs {
+        let Some((names, path)) = spec.split_once(':') else {
+            if specs.len() != 1 {
+                let text = format!("invalid --cgroup argument: {spec} (missing <controller>: prefix)");
+                return Err(Error::invalid(text));
+            }
+            wanted.insert("", spec.as_str());
+            continue;
+        };
+        for name in names.split(',') {
+            if name.is_empty() {
+                let text = format!("invalid --cgroup argument: {spec} (empty <controller> prefix)");
+                return Err(Error::invalid(text));
+            }
+            if wanted.insert(name, path).is_some() {
+                let text =
+                    format!("invalid --cgroup argument(s): controller {name} specified multiple times");
+                return Err(Error::invalid(text));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// A cgroup below the container's; `..` may go back, not out.
+fn below(node: &Node, sub: &str) -> Result<String> {
+    let mut depth = 0_usize;
+    for part in sub.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                depth = depth
+                    .checked_sub(1)
+                    .ok_or_else(|| Error::invalid(format!("bad sub cgroup path: {sub}")))?;
+            }
+            _ => depth += 1,
+        }
+    }
+    Ok(host::join(&node.path, sub))
+}
+
+/// See [`Cgroup::entry_of_init`].
+pub(super) fn entry_of_init(init: Pid) -> Result<Entry> {
+    let file = format!("/proc/{init}/cgroup");
+    let text = std::fs::read_to_string(&file).or_fail("open", || format!("{ADDING}: read {file}"))?;
+    let path = text.lines().find_map(|l| l.strip_prefix("0::"));
+    // A path that leads up lies outside of what this process sees.
+    let Some(path) = path.filter(|p| Cgroup::mode() == Mode::V2 && !p.starts_with("/..")) else {
+        return Err(Error::new(
+            Kind::Host,
+            format!("{ADDING}: {file} names no cgroup of this host's hierarchy"),
+        ));
+    };
+    let path = host::join(host::ROOT, path);
+    let dir = Dir::open(&path).or_fail("openat2", || format!("{ADDING}: open {path}"))?;
+    let mut entry = Entry::default();
+    entry.open(Version::V2, &dir)?;
+    Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    #[test]
+    fn specs() {
+        let list = words(&["cpu,cpuacct:a", "memory:/b"]);
+        assert_eq!(parse(&list).unwrap(), BTreeMap::from([("cpu", "a"), ("cpuacct", "a"), ("memory", "/b")]));
+        assert_eq!(parse(&words(&["/x"])).unwrap(), BTreeMap::from([("", "/x")]));
+        for (list, text) in [
+            (&["a", "b"][..], "invalid --cgroup argument: a (missing <controller>: prefix)"),
+            (&[":a"], "invalid --cgroup argument: :a (empty <controller> prefix)"),
+            (&["cpu,:a"], "invalid --cgroup argument: cpu,:a (empty <controller> prefix)"),
+            (&["cpu:a", "cpu:b"], "invalid --cgroup argument(s): controller cpu specified multiple times"),
+        ] {
+            assert_eq!(parse(&words(list)).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn never_out() {
+        let node = Node {
+            version: Version::V1,
+            controllers: vec!["cpu".into()],
+            mount: "/c".into(),
+            path: "/c/id".into(),
+            made: OnceLock::new(),
+        };
+        for (sub, path) in
+            [("/", "/c/id"), ("", "/c/id"), ("a/b", "/c/id/a/b"), ("/a/../b", "/c/id/b"), ("a/..", "/c/id")]
+        {
+            assert_eq!(below(&node, sub).unwrap(), path, "{sub:?}");
+        }
+        for sub in ["..", "../id2", "a/../..", "/../id", "a/../../id/a"] {
+            assert_eq!(below(&node, sub).unwrap_err().to_string(), format!("bad sub cgroup path: {sub}"));
+        }
+    }
+
+    #[test]
+    fn unknown_controllers_are_refused() {
+        let paths = BTreeMap::from([("cpu".to_owned(), "/c/id".to_owned())]);
+        let cgroup = Cgroup::from_paths(&paths).unwrap();
+        let error = sub_entry(&cgroup, &words(&["whaaat:/"])).unwrap_err();
+        assert_eq!(error.to_string(), "unknown controller whaaat in SubCgroupPaths");
     }
 }

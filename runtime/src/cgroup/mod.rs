@@ -6,12 +6,26 @@
 //! [`Cgroup::create`] makes and limits → [`Cgroup::entry`] opens the doors → the child walks in by
 //! `CLONE_INTO_CGROUP` (v2) and [`Entry::join`] (v1).
 
+mod controllers;
+mod convert;
+mod cpuset;
+mod create;
+mod delegate;
+mod device;
+mod device_files;
 mod dir;
 mod entry;
+mod filter;
+mod freeze;
 mod host;
+mod kill;
 mod oom;
 mod place;
+mod remove;
+mod setting;
 mod stats;
+mod v1;
+mod v2;
 mod views;
 
 use std::collections::BTreeMap;
@@ -22,7 +36,9 @@ pub use oom::{Oom, OomWatch};
 pub use stats::Stats;
 pub use views::View;
 
-use crate::error::{Error, Kind, Result};
+use nix::errno::Errno;
+
+use crate::error::Result;
 use crate::spec::Resources;
 use dir::Dir;
 
@@ -108,56 +124,56 @@ impl Cgroup {
     /// # Errors
     /// A cgroup of that path with processes in it or frozen; a limit whose controller this host does not offer (the
     /// container never runs without it); what the kernel refused, with the file, the value and the errno.
-    pub fn create(&self, _resources: &Resources) -> Result<()> {
-        Err(unready())
+    pub fn create(&self, resources: &Resources) -> Result<()> {
+        create::create(self, resources)
     }
 
     /// Opens the doors for the container's first process. After [`Cgroup::create`], or on a container that runs.
     pub fn entry(&self) -> Result<Entry> {
-        Err(unready())
+        entry::entry(self)
     }
 
     /// Opens the doors for a process of `exec --cgroup`: each word is a path below the container's cgroup, or
     /// `controller[,controller]:path`.
-    pub fn sub_entry(&self, _specs: &[String]) -> Result<Entry> {
-        Err(unready())
+    pub fn sub_entry(&self, specs: &[String]) -> Result<Entry> {
+        entry::sub_entry(self, specs)
     }
 
     /// Opens the door to where the container's init is now (cgroup v2). An init that moved itself, or turned controllers
     /// on below its first cgroup, has shut that one: clone3 answers EBUSY, or the directory is gone.
-    pub fn entry_of_init(_init: nix::unistd::Pid) -> Result<Entry> {
-        Err(unready())
+    pub fn entry_of_init(init: nix::unistd::Pid) -> Result<Entry> {
+        entry::entry_of_init(init)
     }
 
     /// Applies limits to a container that runs. Never touches device rules: plugins add their own after the start.
-    pub fn update(&self, _resources: &Resources) -> Result<()> {
-        Err(unready())
+    pub fn update(&self, resources: &Resources) -> Result<()> {
+        create::update(self, resources)
     }
 
     /// Stops every process of the container where it is; returns when they all stand.
     pub fn freeze(&self) -> Result<()> {
-        Err(unready())
+        freeze::freeze(self, freeze::PATIENCE)
     }
 
     /// Lets them go on.
     pub fn thaw(&self) -> Result<()> {
-        Err(unready())
+        freeze::thaw(self)
     }
 
     /// Whether the container's own cgroup is frozen (not one above it). A cgroup that is gone is not frozen.
     pub fn frozen(&self) -> Result<bool> {
-        Err(unready())
+        freeze::is_frozen(self)
     }
 
     /// The processes in the container's cgroup and all below it. None if the cgroup is gone.
     pub fn pids(&self) -> Result<Vec<i32>> {
-        Err(unready())
+        kill::pids(self)
     }
 
     /// Signals every process of the container. SIGKILL also reaches what is frozen and what forks meanwhile. No error
     /// if the cgroup is gone.
-    pub fn signal_all(&self, _signal: i32) -> Result<()> {
-        Err(unready())
+    pub fn signal_all(&self, signal: i32) -> Result<()> {
+        kill::signal_all(self, signal)
     }
 
     /// Removes the cgroups with all below them, and waits (bounded) for processes that are about to be gone. What is
@@ -166,36 +182,57 @@ impl Cgroup {
     /// # Errors
     /// Something is left.
     pub fn remove(&self) -> Result<()> {
-        Err(unready())
+        remove::remove(self)
     }
 
     /// What the container uses and used.
     pub fn stats(&self) -> Result<Stats> {
-        Err(unready())
+        stats::stats(self)
     }
 
     /// How many processes the kernel has killed in this cgroup because memory ran out; None if nobody counts.
     pub fn oom_kills(&self) -> Option<u64> {
-        None
+        oom::kills(self)
     }
 
     /// A descriptor that becomes readable when the kernel kills for memory.
     pub fn oom_watch(&self) -> Result<OomWatch> {
-        Err(unready())
+        oom::watch(self)
     }
 
     /// What a "cgroup" mount in the container consists of: every hierarchy with the container's place in it.
     pub fn views(&self) -> Vec<View> {
-        Vec::new()
+        views::views(self)
     }
 
     /// Gives the cgroup to a user of a user namespace (cgroup v2): the directory and the files that the kernel lists in
     /// /sys/kernel/cgroup/delegate.
-    pub fn delegate(&self, _uid: u32, _gid: u32) -> Result<()> {
-        Err(unready())
+    pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
+        delegate::delegate(self, uid, gid)
+    }
+
+    /// The node of a v1 controller.
+    fn node(&self, controller: &str) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.version == Version::V1 && n.has(controller))
+    }
+
+    /// The node in the unified hierarchy.
+    fn unified(&self) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.version == Version::V2)
     }
 }
 
-fn unready() -> Error {
-    Error::new(Kind::Host, "not built yet")
+impl Node {
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+
+    /// The container's directory, open. ENOENT where it was done without.
+    fn open(&self) -> nix::Result<Dir> {
+        match self.made.get() {
+            Some(Some(dir)) => dir.again(),
+            Some(None) => Err(Errno::ENOENT),
+            None => Dir::open(&self.path),
+        }
+    }
 }

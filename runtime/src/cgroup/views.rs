@@ -1,6 +1,6 @@
 //! The container's cgroups as they are to appear inside of it. Mounts nothing itself.
 
-use super::Version;
+use super::{Cgroup, Node, Version, host};
 
 /// One hierarchy, for a mount of type "cgroup" in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +17,78 @@ pub struct View {
     pub path: String,
     /// Symbolic links to `name` that v1 programs look for: `cpu` and `cpuacct` for `cpu,cpuacct`.
     pub links: Vec<String>,
+}
+
+/// See [`Cgroup::views`].
+pub(super) fn views(cgroup: &Cgroup) -> Vec<View> {
+    cgroup.nodes.iter().filter(|n| !matches!(n.made.get(), Some(None))).map(view).collect()
+}
+
+fn view(node: &Node) -> View {
+    let mount = if node.mount.is_empty() { mount_of(&node.path) } else { node.mount.clone() };
+    let mut view = View {
+        version: node.version,
+        name: String::new(),
+        data: String::new(),
+        mount,
+        path: node.path.clone(),
+        links: vec![],
+    };
+    if node.version == Version::V2 {
+        return view;
+    }
+    // The host's own name for it: a merged hierarchy may be mounted under another order of its controllers.
+    view.name = view.mount.rsplit('/').next().unwrap_or_default().to_owned();
+    view.data = match node.controllers.iter().find(|c| c.starts_with("name=")) {
+        Some(name) => format!("none,{name}"),
+        None => node.controllers.join(","),
+    };
+    view.links =
+        node.controllers.iter().filter(|c| !c.starts_with("name=") && **c != view.name).cloned().collect();
+    view
+}
+
+/// The mount point of a path that came from a state file, by the host's convention.
+fn mount_of(path: &str) -> String {
+    let below = path.strip_prefix(host::ROOT).and_then(|p| p.strip_prefix('/'));
+    match below.and_then(|p| p.split('/').next()).filter(|_| Cgroup::mode() != super::Mode::V2) {
+        Some(first) => format!("{}/{first}", host::ROOT),
+        None => host::ROOT.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    #[test]
+    fn names_data_and_links() {
+        for (version, controllers, mount, name, data, links) in [
+            (Version::V1, &["memory"][..], "/c/memory", "memory", "memory", &[][..]),
+            (
+                Version::V1,
+                &["cpu", "cpuacct"],
+                "/c/cpu,cpuacct",
+                "cpu,cpuacct",
+                "cpu,cpuacct",
+                &["cpu", "cpuacct"],
+            ),
+            (Version::V1, &["cpu", "cpuacct"], "/c/cpu", "cpu", "cpu,cpuacct", &["cpuacct"]),
+            (Version::V1, &["name=systemd"], "/c/systemd", "systemd", "none,name=systemd", &[]),
+            (Version::V2, &[""], "/c/unified", "", "", &[]),
+        ] {
+            let node = Node {
+                version,
+                controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
+                mount: mount.into(),
+                path: format!("{mount}/id"),
+                made: OnceLock::new(),
+            };
+            let view = view(&node);
+            assert_eq!((view.name.as_str(), view.data.as_str()), (name, data), "{controllers:?}");
+            assert_eq!(view.links, links, "{controllers:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Safe wrappers of the system calls that nix lacks. The only place, beside the clone call, where `unsafe` stands.
 //! Wrappers return the errno; whoever calls knows the operand and makes the error.
 
+pub mod bpf;
 pub mod clone;
 pub mod cred;
 pub mod fs;

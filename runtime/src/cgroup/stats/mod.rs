@@ -1,8 +1,16 @@
-//! What a container uses, with the names that `events --stats` has had since runc's beginnings. Only data.
+//! What a container uses, with the names that `events --stats` has had since runc's beginnings. Only data;
+//! `collect` reads it.
+
+mod collect;
+mod read;
+mod v1;
+mod v2;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub(super) use collect::stats;
 
 /// Everything that is counted for a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -252,4 +260,46 @@ pub struct Hugetlb {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_that_of_events() {
+        // What runc prints of zeros: omitted where its types say so, and never a key more.
+        assert_eq!(
+            serde_json::to_string(&Stats::default()).unwrap(),
+            concat!(
+                r#"{"cpu":{},"cpuset":{"cpu_exclusive":0,"mem_hardwall":0,"mem_exclusive":0,"memory_migrate":0,"#,
+                r#""memory_spread_page":0,"memory_spread_slab":0,"memory_pressure":0,"sched_load_balance":0,"#,
+                r#""sched_relax_domain_level":0},"memory":{},"pids":{},"blkio":{},"hugetlb":{},"intel_rdt":{},"#,
+                r#""network_interfaces":null}"#
+            )
+        );
+        let mut stats = Stats::default();
+        stats.cpu.usage.total = 5;
+        stats.cpu.throttling.throttled_time = 6;
+        stats.cpu.psi =
+            Some(Psi { some: Pressure { total: 7, ..Pressure::default() }, full: Pressure::default() });
+        stats.memory.kernel_tcp.failcnt = 1;
+        stats.memory.raw.insert("rss".into(), 0);
+        stats.blkio.io_queued_recursive.push(BlkioEntry { major: 8, minor: 0, op: "Read".into(), value: 1 });
+        stats.hugetlb.insert("2MB".into(), Hugetlb::default());
+        let json = serde_json::to_value(&stats).unwrap();
+        assert_eq!(json["cpu"]["usage"], serde_json::json!({"total": 5, "kernel": 0, "user": 0}));
+        assert_eq!(json["cpu"]["throttling"], serde_json::json!({"throttledTime": 6}));
+        assert_eq!(
+            json["cpu"]["psi"],
+            serde_json::json!({"some": {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 7}})
+        );
+        assert_eq!(json["memory"]["kernelTCP"], serde_json::json!({"limit": 0, "failcnt": 1}));
+        assert_eq!(json["memory"]["raw"], serde_json::json!({"rss": 0}));
+        assert_eq!(
+            json["blkio"]["ioQueueRecursive"],
+            serde_json::json!([{"major": 8, "op": "Read", "value": 1}])
+        );
+        assert_eq!(json["hugetlb"]["2MB"], serde_json::json!({"failcnt": 0}));
+    }
 }
