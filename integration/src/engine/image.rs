@@ -15,14 +15,14 @@ pub(super) const NAME: &str = "busybox";
 
 /// Lays out the image's files and packs them; the path of the tar archive.
 pub(super) fn tar(room: &Room) -> PathBuf {
-    let root = room.directory().join("image");
+    let tree = room.directory().join("image");
     for directory in ["bin", "dev", "etc", "home/app", "proc", "root", "sys", "tmp", "var", "www"] {
-        fs::create_dir_all(root.join(directory)).expect("make a directory of the image");
+        fs::create_dir_all(tree.join(directory)).expect("make a directory of the image");
     }
-    fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("set the mode of tmp");
-    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copy /bin/busybox (make deps)");
+    fs::set_permissions(tree.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("set the mode of tmp");
+    fs::copy("/bin/busybox", tree.join("bin/busybox")).expect("copy /bin/busybox (make deps)");
     for applet in run("/bin/busybox", &["--list"]).lines().filter(|applet| *applet != "busybox") {
-        symlink("busybox", root.join("bin").join(applet)).expect("link an applet");
+        symlink("busybox", tree.join("bin").join(applet)).expect("link an applet");
     }
     let files = [
         ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"),
@@ -32,11 +32,11 @@ pub(super) fn tar(room: &Room) -> PathBuf {
         ("wrong-format", "neither ELF nor a script\n"),
     ];
     for (path, text) in files {
-        fs::write(root.join(path), text).expect("write a file of the image");
+        fs::write(tree.join(path), text).expect("write a file of the image");
     }
-    fs::set_permissions(root.join("wrong-format"), fs::Permissions::from_mode(0o755)).expect("set a mode");
+    fs::set_permissions(tree.join("wrong-format"), fs::Permissions::from_mode(0o755)).expect("set a mode");
     let archive = room.directory().join("image.tar");
-    run("tar", &["--numeric-owner", "--owner=0", "--group=0", "-C", text(&root), "-cf", text(&archive), "."]);
+    run("tar", &["--numeric-owner", "--owner=0", "--group=0", "-C", text(&tree), "-cf", text(&archive), "."]);
     archive
 }
 

@@ -23,16 +23,16 @@ impl Podman {
             "[containers]\ncgroup_parent = {:?}\nlog_driver = \"k8s-file\"\n\
              [engine]\nruntime = \"pinnace\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
              lock_type = \"file\"\n\
-             [engine.runtimes]\npinnace = [{:?}]\n[network]\nnetwork_config_dir = {:?}\n",
+             [engine.runtimes]\npinnace = [\"{}\"]\n[network]\nnetwork_config_dir = {:?}\n",
             shell.room().cgroup(),
-            runtime_binary(),
+            runtime_binary().display(),
             shell.room().path("networks"),
         );
         let path = shell.room().path("containers.conf");
         fs::write(&path, config).expect("write containers.conf");
         shell.set("CONTAINERS_CONF", &path);
-        let [root, runroot, tmp] = ["storage", "runroot", "tmp"].map(|name| shell.room().path(name));
-        shell.alias("podman", "/usr/bin/podman", &["--root", &root, "--runroot", &runroot, "--tmpdir", &tmp]);
+        let [storage, runs, tmp] = ["storage", "runroot", "tmp"].map(|name| shell.room().path(name));
+        shell.alias("podman", "/usr/bin/podman", &["--root", &storage, "--runroot", &runs, "--tmpdir", &tmp]);
         let archive = image::tar(shell.room());
         shell.output(&format!("podman import --change 'CMD [\"sh\"]' {} {}", archive.display(), image::NAME));
         Self { shell }

@@ -132,7 +132,8 @@ impl Shell {
 
     /// Types a line at a terminal of that size and leaves it running.
     pub fn terminal(&self, line: &str, rows: u16, columns: u16) -> Session {
-        Session::new(self.command(line), line, rows, columns)
+        // A shell between would take control-C for itself too.
+        Session::new(self.command(&format!("exec {line}")), line, rows, columns)
     }
 
     /// A name for a container that is removed by `removal NAME` when the guard is dropped.

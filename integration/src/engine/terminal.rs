@@ -14,6 +14,7 @@ pub struct Session {
     pty: Pty,
     process: Process,
     line: String,
+    unread: String,
 }
 
 impl Session {
@@ -23,15 +24,22 @@ impl Session {
         let process = Process::start(&mut command);
         // The command keeps its own copies of the slave's descriptor for as long as it may be started again.
         drop(command);
-        Self { pty, process, line: line.to_owned() }
+        Self { pty, process, line: line.to_owned(), unread: String::new() }
     }
 
-    /// Reads until the word has come; what came with it.
+    /// Reads until the word has come; what came with it. What came after it is there for the next look.
     #[track_caller]
-    pub fn sees(&self, word: &str) -> String {
-        let text = read_until(&self.pty.master, LIMIT, |text| text.contains(word));
-        assert!(text.contains(word), "{}: no {word:?} in {text:?}", self.line);
-        text
+    pub fn sees(&mut self, word: &str) -> String {
+        if !self.unread.contains(word) {
+            let before = std::mem::take(&mut self.unread);
+            let more = read_until(&self.pty.master, LIMIT, |more| format!("{before}{more}").contains(word));
+            self.unread = before + &more;
+        }
+        let Some(start) = self.unread.find(word) else {
+            panic!("{}: no {word:?} in {:?}", self.line, self.unread)
+        };
+        let rest = self.unread.split_off(start + word.len());
+        std::mem::replace(&mut self.unread, rest)
     }
 
     /// Types these characters; "\r" is the return key.
