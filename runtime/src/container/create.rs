@@ -14,7 +14,7 @@ use super::id::Id;
 use super::process::ProcessId;
 use super::record::{Flags, State};
 use super::state::{HookState, Status};
-use super::{CreateOptions, Runtime, Started, console, notify};
+use super::{CreateOptions, Runtime, Started, console, listen, notify};
 use crate::cgroup::Cgroup;
 use crate::error::{OrFail, Result};
 use crate::init::{self, Init, Who};
@@ -31,7 +31,10 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
     let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
     spec::validate(&spec)?;
     console::check(&spec, options.console_socket.is_some())?;
-    notify::prepare(&mut spec, &runtime.root.join(id.as_str()))?;
+    notify::prepare(&mut spec, &runtime.root.join(id.as_str()));
+    if let Some(process) = &mut spec.process {
+        listen::announce(&mut process.env);
+    }
     let plan = Plan::decide(spec, &options.bundle, options.no_pivot)?;
     init::labels::supported(
         plan.process.apparmor_profile.as_deref(),
@@ -64,6 +67,7 @@ impl Attempt<'_> {
             intel_rdt_path: None,
         })?;
         dir.write_config(config)?;
+        notify::make_dir(dir.path())?;
         let gate = make_gate(dir)?;
         let linux = plan.linux();
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
@@ -87,7 +91,7 @@ impl Attempt<'_> {
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
         let mut sources = open_sources(plan)?;
         let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
-        let preserve_fds = super::listen::preserved(options.preserve_fds)?;
+        let preserve_fds = listen::preserved(options.preserve_fds)?;
         let born = launch::launch(&plan.namespaces, plan.route, &entry, |wire| {
             init::run(Init {
                 plan,
@@ -137,7 +141,7 @@ impl Attempt<'_> {
     fn run_hooks(&self, pid: Pid) -> Result<()> {
         let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
         let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
-        let setting = Setting { state: &state, ..Setting::default() };
+        let setting = Setting { state: &state, default_env: None, dir: Some(&self.options.bundle) };
         let prestart = hooks.prestart();
         run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting)?;
         run_all(HookKind::CreateRuntime, hooks.create_runtime().as_deref().unwrap_or_default(), setting)

@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Runtime;
 use super::dir::Dir;
-use super::hooks::{HookKind, Setting, run_all};
+use super::hooks::{HookKind, Setting, run_each};
 use super::id::Id;
 use super::process::ProcessId;
 use super::state::{Container, Status};
@@ -49,10 +49,7 @@ impl Container {
         let hooks = spec.ok().and_then(|spec| spec.hooks);
         let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();
         // The container is gone: a hook that fails is only told (runtime-spec, runtime.md#lifecycle step 13).
-        if let Err(error) = run_all(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() })
-        {
-            log::warn!("{error}");
-        }
+        run_each(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() });
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Container {
         for namespace in &linux.namespaces {
             flags |= flag(namespace.typ());
         }
-        let preserve_fds = super::listen::preserved(options.preserve_fds)?;
+        let preserve_fds = super::listen::preserved_for_exec(options.preserve_fds)?;
         let born = launch::launch(&namespaces, route, &entry, |wire| {
             let who = Who {
                 process: &options.process,

@@ -2,7 +2,7 @@
 //! waiting for it are two steps, so that an event loop can do the waiting; nothing here blocks longer than the hook's
 //! timeout, and nothing changes this process.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -68,8 +68,8 @@ impl fmt::Display for HookKind {
 pub struct Setting<'a> {
     /// The state (runtime-spec, runtime.md#state) as JSON.
     pub state: &'a [u8],
-    /// `NAME=value` pairs for a hook that has none of its own.
-    pub default_env: &'a [String],
+    /// `NAME=value` pairs for a hook that has none of its own; none: the caller's environment, as runc has it.
+    pub default_env: Option<&'a [String]>,
     /// Working directory; none: the caller's.
     pub dir: Option<&'a Path>,
 }
@@ -80,6 +80,16 @@ pub fn run_all(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) -> Res
         Running::start(hook, setting).and_then(Running::wait).map_err(|error| framed(error, kind, index))?;
     }
     Ok(())
+}
+
+/// Runs all hooks in order; one that fails is a warning, and the next ones still run (poststop: runtime-spec,
+/// runtime.md#lifecycle).
+pub fn run_each(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) {
+    for (index, hook) in hooks.iter().enumerate() {
+        if let Err(error) = Running::start(hook, setting).and_then(Running::wait) {
+            log::warn!("{}", framed(error, kind, index));
+        }
+    }
 }
 
 /// The error of hook number `index`, as runc words it.
@@ -131,8 +141,11 @@ impl Running {
             Some(args) => strings(args)?,
         };
         let env = match hook.env().as_deref() {
-            None | Some([]) => strings(setting.default_env)?,
-            Some(env) => strings(env)?,
+            Some(env) if !env.is_empty() => strings(env)?,
+            _ => match setting.default_env {
+                Some(env) => strings(env)?,
+                None => own_env(),
+            },
         };
         let dir = setting.dir.map(|dir| c_string(dir.as_os_str().as_bytes())).transpose()?;
         let stdin = state_file(setting.state)?;
@@ -242,6 +255,14 @@ fn state_file(state: &[u8]) -> Result<OwnedFd> {
     file.write_all(state).or_fail("write", what)?;
     file.rewind().or_fail("lseek", what)?;
     Ok(file.into())
+}
+
+/// This process's environment, for a hook.
+fn own_env() -> Vec<CString> {
+    let pair = |(name, value): (OsString, OsString)| {
+        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+    };
+    std::env::vars_os().filter_map(pair).collect()
 }
 
 /// A pipe whose read end does not block.

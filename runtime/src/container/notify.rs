@@ -36,11 +36,10 @@ const BARRIER: Duration = Duration::from_secs(30);
 const LONGEST: usize = 4096;
 
 /// Gives the container the directory and the variable, if the caller has a NOTIFY_SOCKET.
-pub fn prepare(spec: &mut Spec, state_dir: &Path) -> Result<()> {
+pub fn prepare(spec: &mut Spec, state_dir: &Path) {
     if asked() {
         enter(spec, state_dir);
     }
-    Ok(())
 }
 
 fn enter(spec: &mut Spec, state_dir: &Path) {

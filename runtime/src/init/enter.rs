@@ -50,7 +50,9 @@ pub fn run(enter: &Enter<'_>) -> Error {
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
     join::guard()?;
+    schedule::exec_affinity_before_cgroup(who.process)?;
     enter.entry.join().or_fail("write", || "join the container's cgroups")?;
+    schedule::exec_affinity_in_cgroup(who.process)?;
     identity::purge(who, &mut vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
     // The launcher has lent the pid namespace: this process was born in it.
     enter_all(enter.init, enter.namespaces & !PID).map_err(|errno| match errno {
@@ -64,11 +66,11 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     if !enter.no_new_keyring {
         session::join_keyring(enter.id, session::Keyring::Exec)?;
     }
-    schedule::apply(who.process, enter.linux)?;
     let root = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .or_fail("open", || "open the container's root")?;
     let proc = if identity::needs_proc(who) { Some(procfs()?) } else { None };
     identity::terminal(who, &Root::new(root))?;
+    schedule::apply(who.process, enter.linux)?;
     identity::become_user(who, proc.as_ref())?;
     let program = who.program()?;
     set_parent_death_signal(0).or_fail("prctl", || "untie the process from the runtime")?;

@@ -40,11 +40,9 @@ pub fn exec(init: &mut Init<'_>) -> Result<()> {
     let plan = init.plan;
     if let Some(hooks) = plan.spec.hooks.as_ref().and_then(|h| h.start_container().as_deref()) {
         let state = (init.hook_state)(Status::Created, init.made.pid)?;
-        run_all(
-            HookKind::StartContainer,
-            hooks,
-            Setting { state: &state, default_env: &plan.process.env, dir: None },
-        )?;
+        let default_env =
+            Some(init.made.program.as_ref().map_or(&plan.process.env[..], |program| &program.env));
+        run_all(HookKind::StartContainer, hooks, Setting { state: &state, default_env, dir: None })?;
     }
     match &init.made.program {
         Some(program) => Err(init.who.execute(program)),

@@ -17,5 +17,5 @@ pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
         return Ok(());
     }
     let state = (init.hook_state)(Status::Creating, init.made.pid)?;
-    run_all(HookKind::CreateContainer, list, Setting { state: &state, ..Setting::default() })
+    run_all(HookKind::CreateContainer, list, Setting { state: &state, default_env: Some(&[]), dir: None })
 }

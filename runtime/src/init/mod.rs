@@ -4,10 +4,10 @@
 pub mod console;
 pub mod creds;
 pub mod labels;
+mod procfs;
 pub mod program;
 mod refusal;
 pub mod schedule;
-mod procfs;
 pub mod session;
 
 mod cgroupfs;
@@ -132,6 +132,7 @@ const CREATE: &[Step] = &[
     ("pivot", tree::pivot),
     ("names", tree::names),
     ("purge", purge),
+    ("schedule", scheduling),
     ("identity", |init| identity::become_user(&init.who, init.made.proc.as_ref())),
     ("program", program),
     ("ready", gate::ready),
@@ -153,13 +154,22 @@ pub fn run(mut init: Init<'_>) -> Error {
     Error::invalid("the table of init ends without an exec")
 }
 
-/// A session and a keyring of its own, and nothing inherited of the caller's scheduling.
+/// A session and a keyring of its own, and all CPUs.
 fn session(init: &mut Init<'_>) -> Result<()> {
     session::new_session()?;
+    schedule::reset_affinity();
     if !init.no_new_keyring {
+        if let Some(label) = &init.who.process.selinux_label {
+            labels::selinux_key(init.proc()?, label)?;
+        }
         let user_namespace = init.plan.namespaces.private(USER);
         session::join_keyring(init.id, session::Keyring::Init { user_namespace })?;
     }
+    Ok(())
+}
+
+/// What the process asks of the scheduler: after the last fork, while there are rights.
+fn scheduling(init: &mut Init<'_>) -> Result<()> {
     schedule::apply(init.who.process, &init.plan.linux())
 }
 

@@ -82,6 +82,7 @@ impl Plan {
             .clone()
             .ok_or_else(|| Error::invalid("process: is missing").hint("add it to config.json"))?;
         let credentials = creds::Credentials::decide(&process)?;
+        schedule::Schedule::decide(&process, linux)?;
         Ok(Self { spec, process, namespaces, route, rootfs, mounts, devices, credentials })
     }
 

@@ -97,19 +97,6 @@ fn what_engines_write_is_read() {
 }
 
 #[test]
-fn texts_of_runc_for_memory_policies() {
-    for (policy, expected) in [
-        ("{}", "invalid memory policy mode"),
-        (r#"{"nodes":"0-7"}"#, "invalid memory policy mode"),
-        (r#"{"mode":"INTERLEAVE"}"#, "invalid memory policy mode"),
-        (r#"{"mode":"MPOL_BIND","flags":["badflag"]}"#, "invalid memory policy flag"),
-    ] {
-        let text = refusal(&format!(r#"{{"linux":{{"memoryPolicy":{policy}}}}}"#));
-        assert!(text.starts_with(expected), "{text}");
-    }
-}
-
-#[test]
 fn files_are_bounded_and_pipes_are_read() {
     let dir = std::env::temp_dir().join(format!("load-test-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
