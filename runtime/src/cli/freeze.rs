@@ -1,9 +1,16 @@
-//! pending
+//! `pause` and `resume`.
+
 use super::Call;
-use crate::error::{Error, Result};
-pub(crate) fn pause(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+use crate::error::Result;
+
+/// Suspends all processes of a container.
+pub(crate) fn pause(call: &Call) -> Result<u8> {
+    call.container()?.pause()?;
+    Ok(0)
 }
-pub(crate) fn resume(_: &Call) -> Result<u8> {
-    Err(Error::invalid("not there yet"))
+
+/// Lets them go on.
+pub(crate) fn resume(call: &Call) -> Result<u8> {
+    call.container()?.resume()?;
+    Ok(0)
 }
