@@ -267,8 +267,17 @@ impl Running {
     /// Waits until standard output contains a word.
     #[track_caller]
     pub fn says(&self, word: &str) {
-        let said = eventually(LIMIT, || self.output().contains(word).then_some(()));
-        assert!(said.is_some(), "{}: no {word:?} in {:?}", self.call, self.output());
+        eventually(LIMIT, || {
+            let over = host_process::ends_within(self.process.pid(), Duration::ZERO);
+            (over || self.output().contains(word)).then_some(())
+        });
+        let complaint = fs::read_to_string(&self.stderr).unwrap_or_default();
+        assert!(
+            self.output().contains(word),
+            "{}: no {word:?} in {:?}: {complaint}",
+            self.call,
+            self.output()
+        );
     }
 
     /// Waits for its end.
