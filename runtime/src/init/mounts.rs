@@ -11,6 +11,7 @@ use super::root::{Make, Root, is_directory, on_proc, shown, stat};
 use crate::error::{Error, OrFail, Result};
 use crate::plan::mounts::{Kind, Mount};
 use crate::plan::options::MountOptions;
+use crate::spec::BELOW_PROC;
 use crate::sys::mount::{
     Attr, attach, clone_tree, fs_message, fsconfig_create, fsconfig_flag, fsconfig_string, fsmount, fsopen,
     set_attr,
@@ -24,21 +25,6 @@ const BIND_ATTRS: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR__ATIME
     | libc::MOUNT_ATTR_NODIRATIME
     | libc::MOUNT_ATTR_NOSYMFOLLOW;
-
-/// What may be mounted below /proc: files that lxcfs provides, and two that CRIU and FIPS images need (as in runc).
-const BELOW_PROC: [&str; 11] = [
-    "proc/cpuinfo",
-    "proc/diskstats",
-    "proc/meminfo",
-    "proc/stat",
-    "proc/swaps",
-    "proc/uptime",
-    "proc/loadavg",
-    "proc/slabinfo",
-    "proc/sys/kernel/ns_last_pid",
-    "proc/sys/crypto/fips_enabled",
-    "proc/net/dev",
-];
 
 /// Mounts one entry that is no cgroup view; `source` is the bind source if the parent has opened it. Gives the mount.
 pub fn mount(root: &Root, mount: &Mount, source: Option<OwnedFd>) -> Result<OwnedFd> {

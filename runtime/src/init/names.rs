@@ -8,6 +8,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, OrFail, Result};
+use crate::spec::sysctl_path;
 use crate::sys::fs::{STRICT, open_at};
 use crate::sys::process::set_domain_name;
 
@@ -27,9 +28,7 @@ pub fn set(hostname: Option<&str>, domainname: Option<&str>) -> Result<()> {
 pub fn sysctl(proc: &OwnedFd, parameters: &BTreeMap<String, String>) -> Result<()> {
     for (key, value) in parameters {
         let failed = || format!("set sysctl {key} to {value:?}");
-        // Either all dots or all slashes separate; a slash style key may have dots in its names (a network device).
-        let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
-        let path = Path::new("sys").join(path);
+        let path = Path::new("sys").join(sysctl_path(key)?);
         let file = open_at(proc, &path, OFlag::O_WRONLY, Mode::empty(), STRICT).map_err(|errno| {
             Error::os("openat2", errno, failed())
                 .hint("the kernel must know it and the namespace must own it")

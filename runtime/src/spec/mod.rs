@@ -15,7 +15,9 @@ pub use load::{Loaded, load, load_process, parse, parse_resources};
 pub use oci_spec::runtime as oci;
 pub use process::{Capabilities, ExecCpuAffinity, Process, User};
 pub use schedule::{MemoryPolicy, Scheduler};
-pub use validate::validate;
+pub use validate::{
+    BELOW_PROC, sysctl_path, validate, validate_process, validate_resources, validate_rootless,
+};
 
 use std::collections::BTreeMap;
 use std::fmt;
