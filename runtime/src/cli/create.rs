@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::foreground::Foreground;
 use super::grammar::Matches;
-use super::{Call, bundle, foreground, print};
+use super::{Call, bundle, print};
 use crate::container::id::Id;
+use crate::container::notify::Notify;
 use crate::container::state::Container;
 use crate::container::{self, CreateOptions, Started};
 use crate::error::{Error, Result};
@@ -63,24 +65,40 @@ fn run_bundle(call: &Call) -> Result<u8> {
     if options.console_socket.is_some() && !detach {
         return Err(Error::invalid("cannot use console socket if runc will not detach or allocate tty"));
     }
-    let started = container::create(&call.runtime, &id, &options)?;
+    let mut foreground =
+        if detach { None } else { Some(Foreground::prepare(!call.matches.on("no-subreaper"))?) };
+    let mut started = container::create(&call.runtime, &id, &options)?;
     if detach {
         refuse_terminal(call, &id, &started)?;
     }
-    if let Err(error) = Container::load(&call.runtime, &id).and_then(|container| container.start()) {
-        if !keep {
-            remove(call, &id);
+    let mut launch = || {
+        if let Some(foreground) = &mut foreground {
+            foreground.attach(&mut started)?;
         }
-        return Err(error);
-    }
+        let notify = Notify::listen(&call.runtime.root.join(id.as_str()))?;
+        Container::load(&call.runtime, &id)?.start()?;
+        Ok(notify)
+    };
+    let notify = match launch() {
+        Ok(notify) => notify,
+        Err(error) => {
+            if !keep {
+                remove(call, &id);
+            }
+            return Err(error);
+        }
+    };
     // The container runs: that nobody can read its name does not change that.
     if tell_name && let Err(error) = print(&format!("{id}\n")) {
         log::warn!("{error}");
     }
-    if detach {
+    let Some(foreground) = foreground else {
+        if let Some(notify) = notify {
+            notify.wait(started.pid, &started.pidfd)?;
+        }
         return Ok(0);
-    }
-    let status = foreground::wait(&started);
+    };
+    let status = foreground.wait(&started, notify);
     if !keep {
         remove(call, &id);
     }

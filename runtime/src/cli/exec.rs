@@ -1,7 +1,8 @@
 //! `exec`: another process in a container that runs.
 
 use super::create::preserve_fds;
-use super::{Call, bundle, exec_process, foreground};
+use super::foreground::Foreground;
+use super::{Call, bundle, exec_process};
 use crate::container::ExecOptions;
 use crate::container::state::Container;
 use crate::error::{Error, Result};
@@ -32,9 +33,19 @@ fn run(call: &Call) -> Result<u8> {
         preserve_fds: preserve_fds(matches)?,
         ignore_paused: matches.on("ignore-paused"),
         cgroups: matches.all("cgroup").map(str::to_owned).collect(),
+        plain_newlines: !detach,
     };
-    let started = container.exec(&options)?;
-    if detach { Ok(0) } else { foreground::wait(&started) }
+    if detach {
+        container.exec(&options)?;
+        return Ok(0);
+    }
+    let mut foreground = Foreground::prepare(false)?;
+    if options.process.terminal {
+        foreground.find_terminal()?;
+    }
+    let mut started = container.exec(&options)?;
+    foreground.attach(&mut started)?;
+    foreground.wait(&started, None)
 }
 
 fn own_process(container: &Container) -> Result<Process> {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::stat::Mode;
+use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::sys::time::TimeVal;
 
 use crate::error::{Error, OrFail, Result};
@@ -44,6 +45,15 @@ pub fn send_master(path: &Path, master: &OwnedFd) -> Result<()> {
 /// Sends a pidfd; `word` says whose: "standard" is a container's first process, "setns" an exec.
 pub fn send_pidfd(path: &Path, pidfd: &OwnedFd, word: &str) -> Result<()> {
     hand_over(path, word.as_bytes(), pidfd, "pidfd socket")
+}
+
+/// No carriage return before each newline: output that is not shown on a terminal stays as the process wrote it, and
+/// the user's own terminal adds what it needs.
+pub fn plain_newlines(master: &OwnedFd) -> Result<()> {
+    let what = || "set up the process's terminal";
+    let mut termios = tcgetattr(master).or_fail("tcgetattr", what)?;
+    termios.output_flags.remove(OutputFlags::ONLCR);
+    tcsetattr(master, SetArg::TCSANOW, &termios).or_fail("tcsetattr", what)
 }
 
 fn hand_over(path: &Path, word: &[u8], fd: &OwnedFd, name: &str) -> Result<()> {

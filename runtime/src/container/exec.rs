@@ -88,6 +88,9 @@ impl Container {
         if let Some(path) = &options.pidfd_socket {
             console::send_pidfd(path, &ready.pidfd, "setns")?;
         }
+        if let (true, Some(master)) = (options.plain_newlines, &ready.console) {
+            console::plain_newlines(master)?;
+        }
         ready.release()
     }
 

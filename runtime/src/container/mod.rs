@@ -89,6 +89,8 @@ pub struct ExecOptions {
     pub ignore_paused: bool,
     /// Sub-cgroups, `[controller[,controller]:]path`.
     pub cgroups: Vec<String>,
+    /// The caller shows the terminal on one of the user's, which makes carriage returns itself.
+    pub plain_newlines: bool,
 }
 
 /// A process that was made.

@@ -15,6 +15,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod wait;
 
 use nix::errno::Errno;
 
