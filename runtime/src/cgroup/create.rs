@@ -2,6 +2,8 @@
 //! fails, and never passes over a limit.
 
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::device::Policy;
 use super::dir::Dir;
@@ -27,7 +29,7 @@ struct Plan {
 /// A node's directory, and whether nobody had made it before.
 struct Place<'c> {
     node: &'c Node,
-    dir: &'c Dir,
+    dir: Dir,
     fresh: bool,
 }
 
@@ -36,18 +38,29 @@ pub(super) fn create(cgroup: &Cgroup, r: &Resources) -> Result<()> {
     let (v1, v2) = groups(cgroup, r, None)?;
     let plan = Plan { v1, v2, devices: Policy::new(&r.devices)? };
     let mut made = Vec::new();
-    let result = build(cgroup, &plan, r, &mut made);
-    if result.is_err() {
+    let built = build(cgroup, &plan, r, &mut made).inspect_err(|_| {
         for path in made.iter().rev() {
             // Only what is empty goes; the error that matters is the first one.
-            let _ = nix::unistd::unlinkat(
-                nix::fcntl::AT_FDCWD,
-                path.as_str(),
-                nix::unistd::UnlinkatFlags::RemoveDir,
-            );
+            let _ = unlinkat(AT_FDCWD, path.as_str(), UnlinkatFlags::RemoveDir);
+        }
+    })?;
+    // Only now is it the container's.
+    for Place { node, dir, .. } in built {
+        let _ = node.made.set(Some(dir));
+    }
+    Ok(())
+}
+
+/// See [`Cgroup::refuse_in_use`].
+pub(super) fn refuse_in_use(cgroup: &Cgroup) -> Result<()> {
+    for node in &cgroup.nodes {
+        match Dir::open(&node.path) {
+            Ok(dir) => refuse_members(&dir)?,
+            Err(errno) if freeze::gone(errno) => {}
+            Err(errno) => return Err(Error::os("openat2", errno, format!("open {}", node.path))),
         }
     }
-    result
+    Ok(())
 }
 
 /// See [`Cgroup::update`].
@@ -94,15 +107,19 @@ fn groups(cgroup: &Cgroup, r: &Resources, memory_now: Option<u64>) -> Result<(Ve
     Ok((v1, v2))
 }
 
-fn build(cgroup: &Cgroup, plan: &Plan, r: &Resources, made: &mut Vec<String>) -> Result<()> {
+fn build<'c>(
+    cgroup: &'c Cgroup,
+    plan: &Plan,
+    r: &Resources,
+    made: &mut Vec<String>,
+) -> Result<Vec<Place<'c>>> {
     let mut places = Vec::with_capacity(cgroup.nodes.len());
     for node in &cgroup.nodes {
         match make(node, made) {
             Ok(fresh) => {
                 let dir = Dir::open(&node.path).or_fail("openat2", || applying(&node.path))?;
-                let Some(dir) = node.made.get_or_init(|| Some(dir)) else { continue };
                 if !fresh {
-                    refuse_in_use(dir)?;
+                    refuse_members(&dir)?;
                 }
                 places.push(Place { node, dir, fresh });
             }
@@ -122,7 +139,8 @@ fn build(cgroup: &Cgroup, plan: &Plan, r: &Resources, made: &mut Vec<String>) ->
     if let Some(group) = plan.v1.iter().find(|g| !places.iter().any(|p| p.node.has(&g.controller))) {
         return Err(missing(&group.controller));
     }
-    limit_devices(cgroup, &places, &plan.devices)
+    limit_devices(cgroup, &places, &plan.devices)?;
+    Ok(places)
 }
 
 fn applying(path: &str) -> String {
@@ -178,7 +196,7 @@ fn dispensable(cgroup: &Cgroup, plan: &Plan, node: &Node, errno: Errno) -> Resul
 }
 
 /// A cgroup that was there before must be empty, or the container would share its limits and be killed with it.
-fn refuse_in_use(dir: &Dir) -> Result<()> {
+fn refuse_members(dir: &Dir) -> Result<()> {
     let found = kill::processes(dir).or_fail("read", || "unable to get cgroup PIDs")?.len();
     if found != 0 {
         let text = format!("container's cgroup is not empty: {found} process(es) found in {}", dir.path());
@@ -226,8 +244,8 @@ fn limit_v2(cgroup: &Cgroup, place: &Place<'_>, plan: &Plan, r: &Resources) -> R
 fn limit_devices(cgroup: &Cgroup, places: &[Place<'_>], policy: &Policy) -> Result<()> {
     let devices = places.iter().find(|p| p.node.has("devices"));
     let result = match (devices, places.iter().find(|p| p.node.version == Version::V2)) {
-        (Some(place), _) => device_files::apply(place.dir, policy, place.fresh),
-        (None, Some(place)) => filter::apply(place.dir, policy, place.fresh),
+        (Some(place), _) => device_files::apply(&place.dir, policy, place.fresh),
+        (None, Some(place)) => filter::apply(&place.dir, policy, place.fresh),
         (None, None) if policy.allows_all() => Ok(()),
         (None, None) => Err(Error::new(Kind::Host, "limit devices: this host has no devices cgroup")
             .hint("mount the devices controller, or cgroup2")),

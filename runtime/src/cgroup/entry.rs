@@ -54,7 +54,12 @@ pub(super) fn entry(cgroup: &Cgroup) -> Result<Entry> {
     let mut entry = Entry::default();
     for node in &cgroup.nodes {
         match node.open() {
-            Ok(dir) => entry.open(node.version, &dir)?,
+            Ok(dir) => {
+                if node.recorded {
+                    refuse_shut(node, &dir, true)?;
+                }
+                entry.open(node.version, &dir)?;
+            }
             // The hierarchies that count for nothing may be without us.
             Err(Errno::ENOENT)
                 if node.made.get().is_some_and(Option::is_none) || node.has("name=systemd") => {}
@@ -81,9 +86,21 @@ pub(super) fn sub_entry(cgroup: &Cgroup, specs: &[String]) -> Result<Entry> {
             None => node.path.clone(),
         };
         let dir = Dir::open(&path).or_fail("openat2", || format!("{ADDING}: open {path}"))?;
+        refuse_shut(node, &dir, false)?;
         entry.open(node.version, &dir)?;
     }
     Ok(entry)
+}
+
+/// A cgroup that hands controllers on to those below it lets nobody in (cgroup-v2.rst, no internal process constraint);
+/// one that hands on only those that threads can have sometimes does. Said before a process is born for nothing.
+fn refuse_shut(node: &Node, dir: &Dir, threaded: bool) -> Result<()> {
+    let shuts = |c: &str| threaded || !matches!(c, "cpu" | "cpuset" | "pids" | "perf_event");
+    if node.version == Version::V1 {
+        return Ok(());
+    }
+    let handed_on = dir.value("cgroup.subtree_control").unwrap_or_default();
+    if handed_on.split_whitespace().any(shuts) { Err(Entry::refused(Errno::EBUSY)) } else { Ok(()) }
 }
 
 /// `path`, or `controller[,controller]:path` for some: by controller, "" for all.
@@ -181,6 +198,7 @@ mod tests {
             controllers: vec!["cpu".into()],
             mount: "/c".into(),
             path: "/c/id".into(),
+            recorded: true,
             made: OnceLock::new(),
         };
         for (sub, path) in

@@ -72,6 +72,9 @@ struct Node {
     mount: String,
     /// The container's directory.
     path: String,
+    /// The place came from a state file: what is there is the container's. A place that was only decided may be
+    /// somebody else's until [`Cgroup::create`] has made it.
+    recorded: bool,
     /// What [`Cgroup::create`] made: the open directory, or nothing where a container can do without.
     made: OnceLock<Option<Dir>>,
 }
@@ -119,7 +122,14 @@ impl Cgroup {
         there.flat_map(|n| n.controllers.iter().map(|c| (c.clone(), n.path.clone()))).collect()
     }
 
-    /// Makes the cgroups and applies every limit and the device rules. On failure, what it made is gone again.
+    /// Refuses a place where processes are, or that is frozen. [`Cgroup::create`] does so too; asked before anything is
+    /// written down, nobody will ever take what is there for the container's.
+    pub fn refuse_in_use(&self) -> Result<()> {
+        create::refuse_in_use(self)
+    }
+
+    /// Makes the cgroups and applies every limit and the device rules. On failure, what it made is gone again, and what
+    /// was there before is left alone by everything that this value is asked to do later.
     ///
     /// # Errors
     /// A cgroup of that path with processes in it or frozen; a limit whose controller this host does not offer (the
@@ -227,12 +237,17 @@ impl Node {
         self.controllers.iter().any(|c| c == controller)
     }
 
-    /// The container's directory, open. ENOENT where it was done without.
+    /// Whether what is at the place is the container's.
+    fn is_ours(&self) -> bool {
+        self.recorded || matches!(self.made.get(), Some(Some(_)))
+    }
+
+    /// The container's directory, open. ENOENT where it was not made, or done without.
     fn open(&self) -> nix::Result<Dir> {
         match self.made.get() {
             Some(Some(dir)) => dir.again(),
-            Some(None) => Err(Errno::ENOENT),
-            None => Dir::open(&self.path),
+            None if self.recorded => Dir::open(&self.path),
+            _ => Err(Errno::ENOENT),
         }
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn from_paths(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
                 controllers: vec![name.clone()],
                 mount: String::new(),
                 path: path.clone(),
+                recorded: true,
                 made: OnceLock::new(),
             }),
         }
@@ -121,6 +122,7 @@ fn nodes(host: &Host, wish: &Wish) -> Result<Vec<Node>> {
                 .collect(),
             mount: hierarchy.mount.clone(),
             path,
+            recorded: false,
             made: OnceLock::new(),
         });
     }
@@ -149,6 +151,7 @@ fn unified(mount: &str, path: String) -> Node {
         controllers: vec![String::new()],
         mount: mount.to_owned(),
         path,
+        recorded: false,
         made: OnceLock::new(),
     }
 }

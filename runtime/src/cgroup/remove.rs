@@ -17,7 +17,7 @@ const PAUSES: [u64; 10] = [1, 2, 4, 8, 16, 64, 128, 256, 1024, 1500];
 /// See [`Cgroup::remove`].
 pub(super) fn remove(cgroup: &Cgroup) -> Result<()> {
     let mut left: Vec<(&str, Errno)> = Vec::new();
-    for node in &cgroup.nodes {
+    for node in cgroup.nodes.iter().filter(|n| n.is_ours()) {
         left.extend(remove_tree(&node.path).err().map(|errno| (node.path.as_str(), errno)));
     }
     // One wait serves all hierarchies.

@@ -84,6 +84,7 @@ mod tests {
                 controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
                 mount: mount.into(),
                 path: format!("{mount}/id"),
+                recorded: true,
                 made: OnceLock::new(),
             };
             let view = view(&node);

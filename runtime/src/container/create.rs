@@ -41,6 +41,8 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
         [plan.process.selinux_label.as_deref(), plan.linux().mount_label.as_deref()],
     )?;
     let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
+    // Before anything is written down: what an intent names is killed when it is cleaned up.
+    cgroup.refuse_in_use()?;
     let dir = Dir::create(runtime, id)?;
     let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
     attempt.perform(&bytes).inspect_err(|_| attempt.undo())

@@ -81,7 +81,7 @@ fn delete_remains(dir: &Dir) -> Result<()> {
             }
             Cgroup::from_paths(&intent.cgroup_paths)?
         }
-        _ => Cgroup::place(dir.id().as_str(), None)?,
+        _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };
     cgroup.signal_all(libc::SIGKILL)?;
     cgroup.remove()?;
