@@ -1,0 +1,60 @@
+//! What `features` reports of seccomp. It asks the running kernel and loads nothing.
+
+use crate::sys::seccomp::knows_flags;
+
+/// Actions, sorted.
+pub const ACTIONS: [&str; 9] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+
+/// Comparisons of an argument, sorted.
+pub const OPERATORS: [&str; 7] = [
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
+/// Architectures with a table of calls, sorted. A profile may name others, too: they mean nothing on a machine that
+/// this build runs on, and are ignored.
+pub const ARCHS: [&str; 6] = [
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_ARM",
+    "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_X32",
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X86_64",
+];
+
+/// Flags that a profile may name, each with what the kernel must know for it. TSYNC is accepted without effect: the
+/// process that loads the filter has one thread. WAIT_KILLABLE_RECV is only valid together with a listener.
+const FLAG_BITS: [(&str, libc::c_ulong); 4] = [
+    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+    ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
+    (
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+        libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+    ),
+];
+
+/// Flags that a profile may name.
+pub fn flags() -> [&'static str; 4] {
+    FLAG_BITS.map(|(name, _)| name)
+}
+
+/// Those of [`flags`] that the running kernel knows: a system call for each, which loads nothing.
+pub fn supported_flags() -> Vec<&'static str> {
+    FLAG_BITS.into_iter().filter(|(_, bits)| knows_flags(*bits)).map(|(name, _)| name).collect()
+}
