@@ -7,7 +7,7 @@ use crate::spec::oci::Arch as OciArch;
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
 /// An architecture that this compiler has numbers for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arch {
     /// x86_64.
     X86_64,

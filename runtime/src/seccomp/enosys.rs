@@ -18,7 +18,7 @@ pub(super) fn ground(newest: &[(Arch, Option<u32>)], default: u32, stub: bool) -
     let newest_of = |arch: Arch| newest.iter().find(|(other, _)| *other == arch).map(|(_, newest)| *newest);
     // The first number that is too new, if there is one.
     let too_new = |arch: Arch| match newest_of(arch).flatten() {
-        Some(newest) if stub && newest & !X32_BIT != 0 => newest.checked_add(1),
+        Some(newest) if stub && newest != 0 => newest.checked_add(1),
         _ => None,
     };
     let mut ground = vec![(0, default)];

@@ -37,24 +37,22 @@ pub const ARCHS: [&str; 6] = [
     "SCMP_ARCH_X86_64",
 ];
 
-/// Flags that a profile may name, each with what the kernel must know for it. TSYNC is accepted without effect: the
-/// process that loads the filter has one thread. WAIT_KILLABLE_RECV is only valid together with a listener.
-const FLAG_BITS: [(&str, libc::c_ulong); 4] = [
-    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
-    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
-    ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
-    (
-        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-        libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
-    ),
+/// Flags that a profile may name. TSYNC is accepted without effect: the process that loads the filter has one thread.
+pub const FLAGS: [&str; 4] = [
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
-/// Flags that a profile may name.
-pub fn flags() -> [&'static str; 4] {
-    FLAG_BITS.map(|(name, _)| name)
-}
-
-/// Those of [`flags`] that the running kernel knows: a system call for each, which loads nothing.
+/// Those of [`FLAGS`] that the running kernel knows: a system call for each, which loads nothing.
 pub fn supported_flags() -> Vec<&'static str> {
-    FLAG_BITS.into_iter().filter(|(_, bits)| knows_flags(*bits)).map(|(name, _)| name).collect()
+    let bits = [
+        0,
+        libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+        libc::SECCOMP_FILTER_FLAG_LOG,
+        // The kernel takes it only together with a listener.
+        libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+    ];
+    FLAGS.into_iter().zip(bits).filter(|(_, bits)| knows_flags(*bits)).map(|(flag, _)| flag).collect()
 }

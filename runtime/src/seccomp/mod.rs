@@ -17,10 +17,13 @@ mod enosys;
 pub mod known;
 mod multiplex;
 mod rule;
-#[cfg(test)]
-mod simulate;
 mod tables;
 mod tree;
+
+#[cfg(test)]
+mod compile_test;
+#[cfg(test)]
+mod simulate;
 
 use std::os::fd::OwnedFd;
 

@@ -85,6 +85,7 @@ impl Rules {
             self.all.extend(alternatives(entry)?.into_iter().map(|conditions| Rule { answer, conditions }));
         }
         let rules = first..self.all.len();
+        let x86 = self.newest.iter().any(|(arch, _)| *arch == Arch::X86);
         for name in entry.names() {
             let Some(call) = find(name) else {
                 if name.is_empty() {
@@ -93,18 +94,18 @@ impl Rules {
                 log::debug!("seccomp: unknown system call {name:?} ignored");
                 continue;
             };
-            for (arch, newest) in &mut self.newest {
-                *newest = (*newest).max(arch.number(call));
-            }
             self.uses.extend(rules.clone().map(|rule| Use { call, rule, through: false }));
-            if self.newest.iter().any(|(arch, _)| *arch == Arch::X86)
-                && let Some((by, code)) = multiplexed(name)
-            {
+            let door = if x86 { multiplexed(name) } else { None };
+            if let Some((by, code)) = door {
                 for rule in rules.clone() {
                     let through = self.all[rule].through(code);
                     self.uses.push(Use { call: by, rule: self.all.len(), through: true });
                     self.all.push(through);
                 }
+            }
+            for (arch, newest) in &mut self.newest {
+                let through = door.and_then(|(by, _)| arch.number(by));
+                *newest = (*newest).max(arch.number(call)).max(through);
             }
         }
         Ok(())

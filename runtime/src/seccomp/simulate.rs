@@ -3,28 +3,28 @@
 
 /// `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
+pub(crate) struct Instruction {
     /// Operation.
-    pub code: u16,
+    pub(crate) code: u16,
     /// Instructions to skip if a condition holds.
-    pub jt: u8,
+    pub(crate) jt: u8,
     /// Instructions to skip if it does not.
-    pub jf: u8,
+    pub(crate) jf: u8,
     /// Operand.
-    pub k: u32,
+    pub(crate) k: u32,
 }
 
 /// `struct seccomp_data`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// Number of the call.
-    pub nr: u32,
+    pub(crate) nr: u32,
     /// AUDIT_ARCH_*.
-    pub arch: u32,
+    pub(crate) arch: u32,
     /// Where the call comes from.
-    pub instruction_pointer: u64,
+    pub(crate) instruction_pointer: u64,
     /// Arguments.
-    pub args: [u64; 6],
+    pub(crate) args: [u64; 6],
 }
 
 const LD_ABS: u16 = 0x20;
@@ -37,7 +37,7 @@ const JSET: u16 = 0x45;
 const RET: u16 = 0x06;
 
 /// What bpf_check_classic (net/core/filter.c) and seccomp_check_filter (kernel/seccomp.c) would refuse.
-pub fn check(program: &[Instruction]) -> Result<(), String> {
+pub(crate) fn check(program: &[Instruction]) -> Result<(), String> {
     if program.is_empty() || program.len() > 4096 {
         return Err(format!("{} instructions", program.len()));
     }
@@ -61,7 +61,7 @@ pub fn check(program: &[Instruction]) -> Result<(), String> {
 }
 
 /// What the program, which [`check`] has passed, returns for `call`.
-pub fn run(program: &[Instruction], call: &Call) -> u32 {
+pub(crate) fn run(program: &[Instruction], call: &Call) -> u32 {
     let mut accumulator = 0;
     let mut at = 0;
     loop {

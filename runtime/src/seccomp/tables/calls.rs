@@ -212,7 +212,7 @@ pub(super) static CALLS: [Call; 487] = [
     Call::new("lstat", [6, 107, 6, N, 107, N]),
     Call::new("lstat64", [N, 196, N, N, 196, N]),
     Call::new("madvise", [28, 219, 28, 233, 220, 233]),
-    Call::new("map_shadow_stack", [453, 453, 453, 453, 453, 453]),
+    Call::new("map_shadow_stack", [453, 453, N, 453, 453, 453]),
     Call::new("mbind", [237, 274, 237, 235, 319, 235]),
     Call::new("membarrier", [324, 375, 324, 283, 389, 283]),
     Call::new("memfd_create", [319, 356, 319, 279, 385, 279]),
