@@ -108,7 +108,8 @@ impl Room {
         let last = |path: PathBuf| {
             let text = fs::read(&path).unwrap_or_default();
             let text = String::from_utf8_lossy(&text).into_owned();
-            let lines: Vec<_> = text.lines().rev().take(12).collect();
+            let lines = text.lines().filter(|line| !line.contains("level=info"));
+            let lines: Vec<_> = lines.rev().take(8).collect();
             let lines: Vec<_> = lines.into_iter().rev().collect();
             format!("--- {}\n{}\n", path.display(), lines.join("\n"))
         };

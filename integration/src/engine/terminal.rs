@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::host::LIMIT;
 use crate::host_process::Process;
@@ -30,10 +31,16 @@ impl Session {
     /// Reads until the word has come; what came with it. What came after it is there for the next look.
     #[track_caller]
     pub fn sees(&mut self, word: &str) -> String {
-        if !self.unread.contains(word) {
+        let begin = Instant::now();
+        while !self.unread.contains(word) && begin.elapsed() < LIMIT {
+            let ended = self.process.wait(Duration::ZERO).is_some();
             let before = std::mem::take(&mut self.unread);
-            let more = read_until(&self.pty.master, LIMIT, |more| format!("{before}{more}").contains(word));
+            let found = |more: &str| format!("{before}{more}").contains(word);
+            let more = read_until(&self.pty.master, Duration::from_secs(1), found);
             self.unread = before + &more;
+            if ended && more.is_empty() {
+                break;
+            }
         }
         let Some(start) = self.unread.find(word) else {
             panic!("{}: no {word:?} in {:?}", self.line, self.unread)
@@ -61,7 +68,7 @@ impl Session {
             panic!(
                 "{} still runs; unread: {:?}",
                 self.line,
-                read_until(&self.pty.master, std::time::Duration::ZERO, |_| true)
+                read_until(&self.pty.master, Duration::ZERO, |_| true)
             )
         };
         status.code().unwrap_or_else(|| panic!("{}: {status}", self.line))
