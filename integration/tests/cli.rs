@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use integration::{runtime_binary, stand_in_lacks};
+use integration::{Bundle, runtime_binary, stand_in_lacks};
 use serde_json::Value;
 
 struct Said {
@@ -269,4 +269,29 @@ fn run_of_a_path_that_is_no_bundle_is_an_invalid_id() {
     if !stand_in_lacks("it looks for config.json first") {
         assert!(said.err.contains("run failed: invalid container ID format"), "{}", said.err);
     }
+}
+
+#[test]
+fn a_path_is_enough_to_run_a_bundle() {
+    if stand_in_lacks("an id must be given") {
+        return;
+    }
+    let mut bundle = Bundle::new();
+    bundle.probe(&["see"]);
+    bundle.write();
+    let runtime = bundle.runtime();
+    let path = format!("{}/", bundle.path());
+    let seen = runtime.call(&["run", &path]).ok();
+    assert_eq!(seen.json()["args"][0], "/probe");
+    assert_eq!(runtime.call(&["list", "-q"]).ok().stdout, "", "it is deleted at its end");
+
+    bundle.probe(&["sleep"]);
+    bundle.write();
+    let id =
+        runtime.call(&["run", "--detach", &path]).ok().stdout.lines().next().unwrap_or_default().to_owned();
+    assert!(id.starts_with("bundle-"), "{id:?}");
+    assert_eq!(runtime.status(&id), "running");
+    assert_eq!(runtime.state(&id)["bundle"], bundle.path());
+    runtime.call(&["delete", "--force", &id]).ok();
+    runtime.leaves_nothing(&id);
 }

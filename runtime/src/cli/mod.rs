@@ -41,6 +41,7 @@ use crate::container::id::Id;
 use crate::container::state::Container;
 use crate::error::{Error, Result};
 use crate::launch;
+use crate::sys::signals;
 use commands::GRAMMAR;
 use grammar::{Matches, Outcome, truth};
 
@@ -100,6 +101,8 @@ fn run(program: &'static str, argv0: &str, args: Vec<String>) -> u8 {
 }
 
 fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcome) -> u8 {
+    // A caller that ignores SIGCHLD hands that on, and nobody's exit status could be had (man 2 wait, NOTES).
+    let _ = signals::default(libc::SIGCHLD);
     // Before anything is opened, since it may start this program anew.
     let sealed = match &outcome {
         Outcome::Run(command) if command.enters => launch::seal(),

@@ -6,14 +6,17 @@ use crate::error::{Error, Result};
 /// range begins at 32, but 32 to 34 belong to the C libraries' threads.
 const REALTIME: std::ops::RangeInclusive<i32> = 34..=64;
 
-/// The number of a signal: a decimal number, or a name in any case, with or without `SIG`, with `RTMIN+n`, `RTMAX-n`.
+/// The number of a signal: a decimal number (0 only asks if there is somebody to signal), or a name in any case, with
+/// or without `SIG`, with `RTMIN+n`, `RTMAX-n`.
 pub(crate) fn parse(text: &str) -> Result<i32> {
-    if let Ok(number) = text.parse::<i32>() {
-        return Ok(number);
-    }
-    let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    named(name).ok_or_else(|| Error::invalid(format!("unknown signal {text:?}")))
+    let known = match text.parse() {
+        Ok(number) => Some(number).filter(|number| (0..=*REALTIME.end()).contains(number)),
+        Err(_) => {
+            let name = text.to_ascii_uppercase();
+            named(name.strip_prefix("SIG").unwrap_or(&name))
+        }
+    };
+    known.ok_or_else(|| Error::invalid(format!("unknown signal {text:?}")))
 }
 
 /// Standard signals and their other names. The numbers differ between processors.
@@ -98,9 +101,21 @@ mod tests {
 
     #[test]
     fn no_signals() {
-        for text in
-            ["", "SIG", "SIGFOO", "SIGSIGKILL", "RTMIN-1", "RTMIN+31", "RTMAX+1", "RTMINx", "9 ", "KILL,TERM"]
-        {
+        for text in [
+            "",
+            "SIG",
+            "SIGFOO",
+            "SIGSIGKILL",
+            "RTMIN-1",
+            "RTMIN+31",
+            "RTMAX+1",
+            "RTMINx",
+            "9 ",
+            "65",
+            "-9",
+            "4711",
+            "KILL,TERM",
+        ] {
             assert_eq!(parse(text).unwrap_err().to_string(), format!("unknown signal {text:?}"), "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use super::duration::scaled;
 
 /// The size in bytes. Units are powers of 1024 in any case, with or without `b` or `ib`; a blank may stand before
-/// them; what is less than a byte is dropped. The error is runc's text.
+/// them; what is less than a byte is dropped. The error is runc's text with all that was typed in it.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let invalid = || format!("invalid size: '{text}'");
     let last = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(invalid)?;
@@ -13,7 +13,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         return Err(invalid());
     }
     let suffix = suffix.to_ascii_lowercase();
-    let unit = unit(&suffix).ok_or_else(|| format!("invalid suffix: '{suffix}'"))?;
+    let unit = unit(&suffix).ok_or_else(|| format!("invalid suffix: '{suffix}' in '{text}'"))?;
     let bytes = scaled(number.strip_prefix('+').unwrap_or(number), unit).ok_or_else(invalid)?;
     i64::try_from(bytes).map_err(|_| invalid())
 }
@@ -71,6 +71,6 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(parse("hello"), Err("invalid size: 'hello'".into()));
-        assert_eq!(parse("5X"), Err("invalid suffix: 'x'".into()));
+        assert_eq!(parse("5X"), Err("invalid suffix: 'x' in '5X'".into()));
     }
 }

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::state::Container;
-use crate::error::{Error, Result};
+use super::state::{Container, Status};
+use crate::error::{Error, Kind, Result};
 use crate::spec::Resources;
 
 /// What can be updated; the rest of a resources object is ignored, as by runc, because engines send it whole.
@@ -20,8 +20,11 @@ impl Container {
     /// Applies the limits and keeps them.
     ///
     /// # Errors
-    /// A limit can't be had: the ones before it in the order of the controllers are set already.
+    /// It has stopped, or a limit can't be had: the ones before it in the order of the controllers are set already.
     pub fn update(&self, resources: &Resources) -> Result<()> {
+        if self.status()? == Status::Stopped {
+            return Err(Error::new(Kind::NotRunning, "container not running"));
+        }
         let mut spec = self.config()?;
         let linux = spec.linux.get_or_insert_default();
         let old = linux.resources.take().unwrap_or_default();

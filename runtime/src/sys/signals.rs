@@ -30,12 +30,15 @@ pub fn unblock_all() -> nix::Result<()> {
 
 /// Every signal does what it does by default: handlers would go with an exec, ignored ones would stay ignored.
 pub fn default_all() -> nix::Result<()> {
-    for signal in (1..END).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
-        // SAFETY: the new action is at least as large as the kernel's structure on every 64-bit architecture and
-        // names no handler; the old one is not asked for.
-        check(unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null_mut::<u64>(), SET)
-        })?;
-    }
+    (1..END).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)).try_for_each(default)
+}
+
+/// One signal does what it does by default.
+pub fn default(signal: libc::c_int) -> nix::Result<()> {
+    // SAFETY: the new action is at least as large as the kernel's structure on every 64-bit architecture and names no
+    // handler; the old one is not asked for.
+    check(unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null_mut::<u64>(), SET)
+    })?;
     Ok(())
 }
