@@ -121,7 +121,7 @@ fn linux() -> Linux {
     Linux {
         namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
         capabilities: capabilities.iter().map(ToString::to_string).collect(),
-        cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: true, rdma: true },
+        cgroup: Cgroup { v1: true, v2: true, systemd: false, systemd_user: false, rdma: true },
         seccomp: Seccomp {
             enabled: true,
             actions: &known::ACTIONS,
@@ -132,7 +132,7 @@ fn linux() -> Linux {
         },
         apparmor: YES,
         selinux: YES,
-        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
+        intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
         memory_policy: MemoryPolicy {
             modes: [
                 "MPOL_BIND",
@@ -146,7 +146,7 @@ fn linux() -> Linux {
             flags: ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
         },
         mount_extensions: MountExtensions { idmap: YES },
-        net_devices: YES,
+        net_devices: Enabled { enabled: false },
     }
 }
 

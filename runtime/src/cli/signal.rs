@@ -9,12 +9,11 @@ const REALTIME: std::ops::RangeInclusive<i32> = 34..=64;
 /// The number of a signal: a decimal number (0 only asks if there is somebody to signal), or a name in any case, with
 /// or without `SIG`, with `RTMIN+n`, `RTMAX-n`.
 pub(crate) fn parse(text: &str) -> Result<i32> {
-    let known = match text.parse() {
-        Ok(number) => Some(number).filter(|number| (0..=*REALTIME.end()).contains(number)),
-        Err(_) => {
-            let name = text.to_ascii_uppercase();
-            named(name.strip_prefix("SIG").unwrap_or(&name))
-        }
+    let known = if let Ok(number) = text.parse() {
+        (0..=*REALTIME.end()).contains(&number).then_some(number)
+    } else {
+        let name = text.to_ascii_uppercase();
+        named(name.strip_prefix("SIG").unwrap_or(&name))
     };
     known.ok_or_else(|| Error::invalid(format!("unknown signal {text:?}")))
 }
