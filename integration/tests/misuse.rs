@@ -1,6 +1,6 @@
 //! Every verb in every state that forbids it: the exit code, the words that engines match, and that nothing changed.
 
-use integration::{Bundle, Runtime, stand_in_lacks};
+use integration::{Bundle, Runtime, host_process, stand_in_lacks};
 
 /// One call, the exit code and the words of the answer.
 type Case<'a> = (&'a [&'a str], i32, &'a [&'a str]);
@@ -158,4 +158,27 @@ fn an_id_is_taken_once_however_many_ask() {
         loser.fails(1, &["container with given ID already exists"]);
     }
     runtime.call(&["start", bundle.id()]).ok();
+}
+
+#[test]
+fn a_cgroup_of_somebody_else_is_left_alone() {
+    let mut theirs = Bundle::new();
+    theirs.probe(&["sleep"]);
+    let runtime = theirs.runtime();
+    let pid = runtime.create(&theirs);
+    runtime.call(&["start", theirs.id()]).ok();
+    let mut ours = Bundle::new();
+    let state = std::fs::read(runtime.root().join(theirs.id()).join("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let Some(path) = state["cgroup_paths"]["pids"].as_str() else {
+        return integration::skip("the host has no v1 pids hierarchy");
+    };
+    let mount = integration::host::cgroup_mount("pids").unwrap();
+    let inside = path.strip_prefix(mount.to_str().unwrap()).unwrap();
+    ours.set("/linux/cgroupsPath", serde_json::json!(inside));
+
+    runtime.create_with(&ours, &[]).refuses(&["cgroup is not empty"]);
+
+    assert!(host_process::alive(pid), "a refused create killed the processes of another container");
+    assert_eq!(runtime.state(theirs.id())["status"], "running");
 }

@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Runtime;
@@ -23,7 +24,7 @@ impl Container {
     pub fn delete(self) -> Result<()> {
         match self.status()? {
             Status::Stopped => {}
-            Status::Created => end(self.state.init)?,
+            Status::Created => self.end()?,
             status => {
                 return Err(Error::new(
                     Kind::State,
@@ -36,6 +37,16 @@ impl Container {
             }
         }
         self.destroy()
+    }
+
+    /// Kills init and waits until it is gone. A frozen process of cgroup v1 dies only when it thaws.
+    fn end(&self) -> Result<()> {
+        let paused = self.status()? == Status::Paused;
+        let Some(pidfd) = kill(self.state.init)? else { return Ok(()) };
+        if paused {
+            self.cgroup()?.thaw()?;
+        }
+        wait(&pidfd, self.state.init)
     }
 
     /// Kills what is left and removes everything, then runs the poststop hooks.
@@ -58,7 +69,7 @@ impl Container {
 pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
     match Container::load(runtime, id) {
         Ok(container) => {
-            end(container.state.init)?;
+            container.end()?;
             container.destroy()
         }
         Err(error) => match Dir::open(runtime, id) {
@@ -72,30 +83,36 @@ pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
     }
 }
 
-/// Without a state that can be read: by the intent, else by what the id alone says.
+/// Without a state that can be read: by the intent, else by what the id alone says. Cgroups that were not yet known to
+/// be this container's are only taken away if nobody is in them.
 fn delete_remains(dir: &Dir) -> Result<()> {
-    let cgroup = match dir.intent() {
+    let (cgroup, claimed) = match dir.intent() {
         Ok(Some(intent)) => {
-            if let Some(init) = intent.init {
-                end(init)?;
+            if let Some(init) = intent.init
+                && let Some(pidfd) = kill(init)?
+            {
+                wait(&pidfd, init)?;
             }
-            Cgroup::from_paths(&intent.cgroup_paths)?
+            (Cgroup::from_paths(&intent.cgroup_paths)?, intent.claimed)
         }
-        _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
+        _ => (Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?, true),
     };
-    cgroup.signal_all(libc::SIGKILL)?;
-    cgroup.remove()?;
+    if claimed {
+        cgroup.signal_all(libc::SIGKILL)?;
+    }
+    if claimed || cgroup.pids()?.is_empty() {
+        cgroup.remove()?;
+    }
     dir.remove()
 }
 
-/// Kills a process and waits until it is gone.
-fn end(init: ProcessId) -> Result<()> {
-    let Some(pidfd) = init.pidfd()? else { return Ok(()) };
+/// Sends a process its end, if it is still there.
+fn kill(init: ProcessId) -> Result<Option<OwnedFd>> {
+    let Some(pidfd) = init.pidfd()? else { return Ok(None) };
     match pidfd_signal(&pidfd, libc::SIGKILL) {
-        Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
-        Err(errno) => return Err(Error::os("pidfd_send_signal", errno, format!("kill process {init}"))),
+        Ok(()) | Err(Errno::ESRCH) => Ok(Some(pidfd)),
+        Err(errno) => Err(Error::os("pidfd_send_signal", errno, format!("kill process {init}"))),
     }
-    wait(&pidfd, init)
 }
 
 fn wait(pidfd: &OwnedFd, init: ProcessId) -> Result<()> {
