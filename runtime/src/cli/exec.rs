@@ -25,7 +25,7 @@ fn run(call: &Call) -> Result<u8> {
     check_terminal(detach, process.terminal, socket.is_some())?;
     // The bundle is where runc has gone by the time it opens the sockets.
     let bundle = &container.state.bundle;
-    let options = ExecOptions {
+    let mut options = ExecOptions {
         process,
         console_socket: bundle::beside(bundle, socket),
         pidfd_socket: bundle::beside(bundle, matches.path("pidfd-socket")),
@@ -40,9 +40,7 @@ fn run(call: &Call) -> Result<u8> {
         return Ok(0);
     }
     let mut foreground = Foreground::prepare(false)?;
-    if options.process.terminal {
-        foreground.find_terminal()?;
-    }
+    foreground.find_terminal(&mut options.process)?;
     let mut started = container.exec(&options)?;
     foreground.attach(&mut started)?;
     foreground.wait(&started, None)

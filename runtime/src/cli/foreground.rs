@@ -14,6 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::container::Started;
 use crate::container::notify::Notify;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::spec::{Process, oci};
 use crate::sys::process::{pidfd_signal, set_subreaper};
 use crate::sys::wait::{End, reap_any};
 use relay::Relay;
@@ -43,10 +44,17 @@ impl Foreground {
         Ok(Self { signals, user: None, terminal: None })
     }
 
-    /// Refuses a process with a terminal where there is none to show it on. Before the process is made, if it is known
-    /// by then.
-    pub(crate) fn find_terminal(&mut self) -> Result<()> {
-        self.user = Some(Terminal::find()?);
+    /// Refuses a process with a terminal where there is none to show it on, and gives it that one's size. Before the
+    /// process is made, if it is known by then.
+    pub(crate) fn find_terminal(&mut self, process: &mut Process) -> Result<()> {
+        if !process.terminal {
+            return Ok(());
+        }
+        let user = Terminal::find()?;
+        if let Ok((rows, columns)) = user.size() {
+            process.console_size = oci::BoxBuilder::default().height(rows).width(columns).build().ok();
+        }
+        self.user = Some(user);
         Ok(())
     }
 
@@ -54,7 +62,9 @@ impl Foreground {
     pub(crate) fn attach(&mut self, started: &mut Started) -> Result<()> {
         if let Some(master) = started.console.take() {
             let user = self.user.take().map_or_else(Terminal::find, Ok)?;
-            self.terminal = Some((user, Relay::new(master)?));
+            let relay = Relay::new(master)?;
+            relay.resize(&user);
+            self.terminal = Some((user, relay));
         }
         Ok(())
     }
@@ -62,6 +72,7 @@ impl Foreground {
     /// Waits for the end of the process: its exit code, or 128 and the signal that killed it.
     pub(crate) fn wait(mut self, started: &Started, mut notify: Option<Notify>) -> Result<u8> {
         if let Some((user, relay)) = &mut self.terminal {
+            // Once more: what the user did meanwhile had nobody to tell it to.
             relay.resize(user);
             user.set_raw()?;
         }

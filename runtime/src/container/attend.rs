@@ -12,7 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::launch::Born;
 use crate::spec::Linux;
-use crate::spec::oci::PosixRlimit;
+use crate::spec::oci::{LinuxNamespaceType, PosixRlimit};
 use crate::sys::process::{pidfd_getfd, pidfd_signal};
 use crate::wire::Word;
 
@@ -94,12 +94,17 @@ impl Attendant<'_> {
                     None => *console = Some(master),
                 },
                 Word::Listener(number) => listener(*pid, take_listener(pidfd, number)?)?,
-                Word::Ready => return super::limits::set_rlimits(*pid, rlimits),
+                Word::Ready if in_user_namespace(linux) => return super::limits::set_rlimits(*pid, rlimits),
+                Word::Ready => return Ok(()),
                 Word::Fail(error) => return Err(framed(error)),
                 Word::End => return Err(gone(*pid, cgroup)),
             }
         }
     }
+}
+
+fn in_user_namespace(linux: &Linux) -> bool {
+    linux.namespaces.iter().any(|namespace| namespace.typ() == LinuxNamespaceType::User)
 }
 
 fn framed(error: Error) -> Error {

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use nix::errno::Errno;
+
+use crate::error::{Error, Result, errno_text};
 
 /// How many descriptors from 3 up a container gets: those of LISTEN_FDS, then `preserve_fds` more. All must be open.
 pub fn preserved(preserve_fds: u32) -> Result<i32> {
@@ -49,15 +51,13 @@ fn checked(activated: u32, preserve_fds: u32) -> Result<i32> {
         let number = index.checked_add(3).ok_or_else(too_many)?;
         // Of the caller itself, whose /proc it is: lstat, so that what it is open on is not touched.
         if Path::new(&format!("/proc/self/fd/{number}")).symlink_metadata().is_err() {
-            let text = if index < first {
-                format!("unable to stat LISTEN_FDS descriptor {number}: it is not open")
+            let name = if index < first {
+                "descriptor of LISTEN_FDS".to_owned()
             } else {
-                format!(
-                    "unable to stat preserved-fd {} (of {preserve_fds}): descriptor {number} is not open",
-                    index - first
-                )
+                format!("preserved-fd {} (of {preserve_fds})", index - first)
             };
-            return Err(Error::invalid(text));
+            let text = format!("unable to stat {name}: {}", errno_text(Errno::EBADF));
+            return Err(Error::invalid(text).hint(format!("open descriptor {number}")));
         }
     }
     Ok(total)

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::root::Root;
-use super::{Who, identity, join, schedule, session};
+use super::{Who, identity, join, limits, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{PID, USER};
@@ -70,6 +70,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
         .or_fail("open", || "open the container's root")?;
     let proc = if identity::needs_proc(who) { Some(procfs()?) } else { None };
     identity::terminal(who, &Root::new(root))?;
+    limits::set_own(&who.process.rlimits, enter.namespaces & USER != 0)?;
     schedule::apply(who.process, enter.linux)?;
     identity::become_user(who, proc.as_ref())?;
     let program = who.program()?;

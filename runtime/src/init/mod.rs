@@ -4,6 +4,7 @@
 pub mod console;
 pub mod creds;
 pub mod labels;
+pub mod limits;
 mod procfs;
 pub mod program;
 mod refusal;
@@ -168,8 +169,9 @@ fn session(init: &mut Init<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What the process asks of the scheduler: after the last fork, while there are rights.
+/// Limits, and what the process asks of the scheduler: after the last fork, while there are rights.
 fn scheduling(init: &mut Init<'_>) -> Result<()> {
+    limits::set_own(&init.who.process.rlimits, init.plan.namespaces.private(USER))?;
     schedule::apply(init.who.process, &init.plan.linux())
 }
 
