@@ -103,13 +103,32 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The kernel's text for an errno as runc prints it (Go's table: the C library's text in lower case), because engines
-/// match "permission denied" and "no such file or directory".
+/// The text of an errno as runc prints it (Go's table: the C library's text in lower case), because engines match
+/// "permission denied" and "no such file or directory".
 pub fn errno_text(errno: Errno) -> String {
-    match errno {
-        Errno::UnknownErrno => "unknown error".to_owned(),
-        errno => errno.desc().to_lowercase(),
-    }
+    // Where nix has words of its own.
+    let text = match errno {
+        Errno::UnknownErrno => "unknown error",
+        Errno::EIO => "input/output error",
+        Errno::EBADF => "bad file descriptor",
+        Errno::EAGAIN => "resource temporarily unavailable",
+        Errno::ENOMEM => "cannot allocate memory",
+        Errno::EXDEV => "invalid cross-device link",
+        Errno::ENFILE => "too many open files in system",
+        Errno::ENOTTY => "inappropriate ioctl for device",
+        Errno::EDOM => "numerical argument out of domain",
+        Errno::ERANGE => "numerical result out of range",
+        Errno::EDEADLK => "resource deadlock avoided",
+        Errno::ENOLCK => "no locks available",
+        Errno::ELOOP => "too many levels of symbolic links",
+        Errno::ENETRESET => "network dropped connection on reset",
+        Errno::EBADMSG => "bad message",
+        Errno::EILSEQ => "invalid or incomplete multibyte or wide character",
+        Errno::EOPNOTSUPP => "operation not supported",
+        Errno::EDQUOT => "disk quota exceeded",
+        other => return other.desc().to_lowercase(),
+    };
+    text.to_owned()
 }
 
 /// Gives a failed call its operand: `.or_fail("openat2", || format!("open {path}"))?`.
@@ -149,5 +168,7 @@ mod tests {
         assert_eq!(errno_text(Errno::EACCES), "permission denied");
         assert_eq!(errno_text(Errno::EPERM), "operation not permitted");
         assert_eq!(errno_text(Errno::EBUSY), "device or resource busy");
+        assert_eq!(errno_text(Errno::EBADF), "bad file descriptor");
+        assert_eq!(errno_text(Errno::EDQUOT), "disk quota exceeded");
     }
 }
