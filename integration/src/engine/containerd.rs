@@ -20,7 +20,10 @@ impl Containerd {
         let room = Room::new("ctr");
         let socket = start(&room);
         let shell = Shell::new(room);
-        shell.alias("ctr", "/usr/bin/ctr", &["--address", &socket]);
+        // ctr's containers have the cgroup /NAMESPACE/NAME: the namespace keeps them in the room's.
+        let namespace = shell.room().cgroup().trim_start_matches('/');
+        let ctr = format!("exec /usr/bin/ctr --address {socket} --namespace {namespace} \"$@\"");
+        shell.script("ctr", &ctr);
         let up = eventually(LIMIT, || (shell.sh("ctr version").code == 0).then_some(()));
         assert!(up.is_some(), "containerd does not answer\n{}", shell.room().logs());
         let archive = image::oci_archive(shell.room(), &format!("docker.io/library/{}:latest", image::NAME));

@@ -60,7 +60,7 @@ impl Docker {
         shell.set("DOCKER_HOST", &host);
         // The command line tool of Debian, where there is also another.
         if Path::new("/usr/bin/docker").exists() {
-            shell.alias("docker", "/usr/bin/docker", &[]);
+            shell.script("docker", "exec /usr/bin/docker \"$@\"");
         }
         let up = eventually(LIMIT, || (shell.sh("docker version").code == 0).then_some(()));
         assert!(up.is_some(), "dockerd does not answer\n{}", shell.room().logs());

@@ -20,11 +20,11 @@ impl Podman {
         let room = Room::new("podman");
         let mut shell = Shell::new(room);
         let config = format!(
-            "[containers]\ncgroup_parent = {:?}\nlog_driver = \"k8s-file\"\n\
+            // Podman would raise these for root, which needs CAP_SYS_RESOURCE.
+            "[containers]\nlog_driver = \"k8s-file\"\ndefault_ulimits = [\"nofile=1024:2048\", \"nproc=4096:8192\"]\n\
              [engine]\nruntime = \"pinnace\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
              lock_type = \"file\"\n\
              [engine.runtimes]\npinnace = [\"{}\"]\n[network]\nnetwork_config_dir = {:?}\n",
-            shell.room().cgroup(),
             runtime_binary().display(),
             shell.room().path("networks"),
         );
@@ -32,7 +32,15 @@ impl Podman {
         fs::write(&path, config).expect("write containers.conf");
         shell.set("CONTAINERS_CONF", &path);
         let [storage, runs, tmp] = ["storage", "runroot", "tmp"].map(|name| shell.room().path(name));
-        shell.alias("podman", "/usr/bin/podman", &["--root", &storage, "--runroot", &runs, "--tmpdir", &tmp]);
+        let podman = format!("exec /usr/bin/podman --root {storage} --runroot {runs} --tmpdir {tmp}");
+        let parent = format!("--cgroup-parent {}", shell.room().cgroup());
+        // No setting but a flag of these commands keeps podman out of the host's /libpod_parent.
+        let script = format!(
+            "case \"$*\" in\n*--pod\\ * | *--pod=*) ;;\n\
+             run\\ * | create\\ *) verb=$1; shift; {podman} $verb {parent} \"$@\" ;;\n\
+             pod\\ create*) shift 2; {podman} pod create {parent} \"$@\" ;;\nesac\n{podman} \"$@\""
+        );
+        shell.script("podman", &script);
         let archive = image::tar(shell.room());
         shell.output(&format!("podman import --change 'CMD [\"sh\"]' {} {}", archive.display(), image::NAME));
         Self { shell }

@@ -28,7 +28,6 @@ pub struct Room {
 
 #[derive(Debug)]
 struct Keeper {
-    _process: Process,
     lines: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -49,7 +48,9 @@ impl Room {
         let lines = child.stdin.take().expect("invariant: piped above");
         let answers = BufReader::new(child.stdout.take().expect("invariant: piped above"));
         let pid = process.pid();
-        let mut keeper = Keeper { _process: process, lines, answers };
+        // It ends by itself, after its work; a drop would kill it before.
+        std::mem::forget(process);
+        let mut keeper = Keeper { lines, answers };
         let answer = keeper.answer();
         assert_eq!(answer, "ready", "the keeper of the room could not begin");
         let namespaces = ["mnt", "net"]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -40,16 +40,11 @@ impl Shell {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Makes a name stand for a program with fixed arguments: flags that only a private engine needs.
-    pub(super) fn alias(&self, name: &str, program: &str, args: &[&str]) {
+    /// Makes a name stand for a program: a script that adds what only a private engine needs.
+    pub(super) fn script(&self, name: &str, body: &str) {
         let path = self.room.path(&format!("bin/{name}"));
-        if args.is_empty() {
-            symlink(program, &path).expect("link a program");
-            return;
-        }
         crate::host_process::without_forks(|| {
-            fs::write(&path, format!("#!/bin/sh\nexec {program} {} \"$@\"\n", args.join(" ")))
-                .expect("write a script");
+            fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("write a script");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make a script executable");
         });
     }
