@@ -6,30 +6,25 @@ use crate::error::{OrFail, Result};
 
 const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
-/// Gives the container's cpuset what it has not got.
-pub(super) fn fill(dir: &Dir) -> Result<()> {
-    let empty = empty(dir)?;
-    if empty.is_empty() { Ok(()) } else { inherit(dir, &parent(dir)?, &empty) }
-}
-
-/// Gives every cpuset between the mount point and the container's what it has not got.
-pub(super) fn fill_above(dir: &Dir, mount: &str) -> Result<()> {
-    let above = parent(dir)?;
-    // The root of the hierarchy is never empty.
-    if above.path().len() <= mount.len() {
-        return Ok(());
-    }
-    let empty = empty(&above)?;
-    if empty.is_empty() {
-        return Ok(());
-    }
-    fill_above(&above, mount)?;
-    inherit(&above, &parent(&above)?, &empty)
-}
-
-fn parent(dir: &Dir) -> Result<Dir> {
+/// Whoever is above the container's cpuset, with a value in both of its files, made so if need be. Before the
+/// container's own is written: a set must be part of its parent's.
+pub(super) fn above(dir: &Dir, mount: &str) -> Result<Dir> {
     let path = dir.path().rsplit_once('/').map_or("/", |(parent, _)| parent);
-    Dir::open(path).or_fail("openat2", || format!("open {path}"))
+    let parent = Dir::open(path).or_fail("openat2", || format!("open {path}"))?;
+    // The root of the hierarchy is never empty.
+    if path.len() > mount.len() {
+        let empty = empty(&parent)?;
+        if !empty.is_empty() {
+            inherit(&parent, &above(&parent, mount)?, &empty)?;
+        }
+    }
+    Ok(parent)
+}
+
+/// Gives the container's cpuset what it has not got: in a fresh one that is all that was not `set`.
+pub(super) fn fill(dir: &Dir, parent: &Dir, fresh: bool, set: &[&str]) -> Result<()> {
+    let empty = if fresh { FILES.into_iter().filter(|f| !set.contains(f)).collect() } else { empty(dir)? };
+    inherit(dir, parent, &empty)
 }
 
 fn empty(dir: &Dir) -> Result<Vec<&'static str>> {

@@ -53,7 +53,9 @@ pub(super) fn create(cgroup: &Cgroup, r: &Resources) -> Result<()> {
 
 /// See [`Cgroup::refuse_in_use`].
 pub(super) fn refuse_in_use(cgroup: &Cgroup) -> Result<()> {
-    for node in &cgroup.nodes {
+    // Where a kill looks for its victims, and where a freeze would be found. The others are looked at when they are
+    // made.
+    for node in [cgroup.node("devices"), cgroup.node("freezer"), cgroup.unified()].into_iter().flatten() {
         match Dir::open(&node.path) {
             Ok(dir) => refuse_members(&dir)?,
             Err(errno) if freeze::gone(errno) => {}
@@ -70,7 +72,8 @@ pub(super) fn update(cgroup: &Cgroup, r: &Resources) -> Result<()> {
     let (v1, v2) = groups(cgroup, r, now)?;
     for group in &v1 {
         let node = cgroup.node(&group.controller).ok_or_else(|| missing(&group.controller))?;
-        group.apply(&node.open().or_fail("openat2", || format!("open {}", node.path))?)?;
+        let dir = node.open().or_fail("openat2", || format!("open {}", node.path))?;
+        group.apply(&dir)?;
     }
     if let Some(node) = cgroup.unified().filter(|_| !v2.is_empty()) {
         let dir = node.open().or_fail("openat2", || format!("open {}", node.path))?;
@@ -211,9 +214,7 @@ fn refuse_members(dir: &Dir) -> Result<()> {
 
 fn limit_v1(place: &Place<'_>, plan: &Plan, r: &Resources) -> Result<()> {
     let Place { node, dir, fresh } = place;
-    if node.has("cpuset") {
-        cpuset::fill_above(dir, &node.mount)?;
-    }
+    let above = if node.has("cpuset") { Some(cpuset::above(dir, &node.mount)?) } else { None };
     for group in plan.v1.iter().filter(|g| node.has(&g.controller)) {
         if group.controller == "memory" && !fresh {
             // The order of its limits depends on those that are there.
@@ -223,7 +224,9 @@ fn limit_v1(place: &Place<'_>, plan: &Plan, r: &Resources) -> Result<()> {
             group.apply(dir)?;
         }
     }
-    if node.has("cpuset") { cpuset::fill(dir) } else { Ok(()) }
+    let Some(above) = above else { return Ok(()) };
+    let set = plan.v1.iter().filter(|g| g.controller == "cpuset").flat_map(|g| &g.settings);
+    cpuset::fill(dir, &above, *fresh, &set.map(|s| &*s.file).collect::<Vec<_>>())
 }
 
 fn limit_v2(cgroup: &Cgroup, place: &Place<'_>, plan: &Plan, r: &Resources) -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::dir::Type;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, read, unlinkat, write};
 
@@ -55,11 +55,6 @@ impl Dir {
     /// Another descriptor of the same directory.
     pub(super) fn descriptor(&self) -> nix::Result<OwnedFd> {
         self.fd.try_clone().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
-    }
-
-    /// The same directory once more.
-    pub(super) fn again(&self) -> nix::Result<Self> {
-        Ok(Self { fd: self.descriptor()?, path: self.path.clone() })
     }
 
     /// Opens one of its files.
@@ -124,6 +119,10 @@ impl Dir {
 
     /// The names of its sub-cgroups.
     pub(super) fn children(&self) -> nix::Result<Vec<String>> {
+        // kernfs counts a directory's links as 2 and one for each directory in it: most have none, and need not be read.
+        if fstat(&self.fd)?.st_nlink == 2 {
+            return Ok(Vec::new());
+        }
         let fd =
             openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
         let mut names = Vec::new();

@@ -51,9 +51,8 @@ pub(super) fn mode() -> Mode {
     }
 }
 
-/// Reads the layout.
-pub(super) fn read() -> Result<Host> {
-    let mode = mode();
+/// Reads the layout of a host of that mode.
+pub(super) fn read(mode: Mode) -> Result<Host> {
     let text = std::fs::read_to_string("/proc/self/cgroup").or_fail("open", || "read /proc/self/cgroup")?;
     let mut mounts = None;
     let mut hierarchies = Vec::with_capacity(12);

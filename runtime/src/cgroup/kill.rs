@@ -57,10 +57,12 @@ pub(super) fn processes(dir: &Dir) -> nix::Result<Vec<i32>> {
 /// See [`Cgroup::signal_all`].
 pub(super) fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     let kill = signal == libc::SIGKILL;
-    if kill && kill_at_once(cgroup)? {
+    let v2 = cgroup.node("devices").is_none();
+    // Most often a container that has ended by itself: nothing to freeze, nothing to kill.
+    if !(kill && v2) && pids(cgroup)?.is_empty() && !is_populated(cgroup) {
         return Ok(());
     }
-    if pids(cgroup)?.is_empty() {
+    if kill && kill_at_once(cgroup)? {
         return Ok(());
     }
     let paused = freeze::is_frozen(cgroup)?;
@@ -80,6 +82,12 @@ pub(super) fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
         }
     }
     result
+}
+
+/// Whether the unified hierarchy knows of a process that v1 does not.
+fn is_populated(cgroup: &Cgroup) -> bool {
+    let events = cgroup.unified().and_then(|node| node.open().ok()?.value("cgroup.events").ok());
+    events.is_some_and(|e| e.lines().any(|l| l == "populated 1"))
 }
 
 /// Kernel 5.14: one call reaches every process of the subtree, and what they fork meanwhile. Says whether that was all.

@@ -29,6 +29,7 @@ mod v2;
 mod views;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 pub use entry::Entry;
@@ -77,6 +78,24 @@ struct Node {
     recorded: bool,
     /// What [`Cgroup::create`] made: the open directory, or nothing where a container can do without.
     made: OnceLock<Option<Dir>>,
+}
+
+/// A container's directory for the length of an operation.
+#[derive(Debug)]
+enum Held<'n> {
+    Made(&'n Dir),
+    Opened(Dir),
+}
+
+impl Deref for Held<'_> {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        match self {
+            Self::Made(dir) => dir,
+            Self::Opened(dir) => dir,
+        }
+    }
 }
 
 /// The container's place in every hierarchy of the host.
@@ -243,10 +262,10 @@ impl Node {
     }
 
     /// The container's directory, open. ENOENT where it was not made, or done without.
-    fn open(&self) -> nix::Result<Dir> {
+    fn open(&self) -> nix::Result<Held<'_>> {
         match self.made.get() {
-            Some(Some(dir)) => dir.again(),
-            None if self.recorded => Dir::open(&self.path),
+            Some(Some(dir)) => Ok(Held::Made(dir)),
+            None if self.recorded => Dir::open(&self.path).map(Held::Opened),
             _ => Err(Errno::ENOENT),
         }
     }

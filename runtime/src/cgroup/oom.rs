@@ -87,13 +87,14 @@ fn node(cgroup: &Cgroup) -> Option<(&Node, &'static str)> {
 /// See [`Cgroup::oom_kills`].
 pub(super) fn kills(cgroup: &Cgroup) -> Option<u64> {
     let (node, file) = node(cgroup)?;
-    number(&node.open().ok()?, file, "oom_kill").ok()?
+    let dir = node.open().ok()?;
+    number(&dir, file, "oom_kill").ok()?
 }
 
 /// See [`Cgroup::oom_watch`].
 pub(super) fn watch(cgroup: &Cgroup) -> Result<OomWatch> {
     let (node, _) = node(cgroup).ok_or_else(|| Error::new(Kind::Host, "memory controller missing"))?;
-    let dir = node.open().or_fail("openat2", || format!("watch {} for OOM", node.path))?;
+    let dir = Dir::open(&node.path).or_fail("openat2", || format!("watch {} for OOM", node.path))?;
     let source = match node.version {
         Version::V1 => counter(&dir)?,
         Version::V2 => files(&dir)?,

@@ -41,10 +41,11 @@ enum Wish {
 pub(super) fn place(id: &str, cgroups_path: Option<&str>) -> Result<Cgroup> {
     let given = cgroups_path.filter(|p| !p.is_empty());
     let wish = wish(id, given)?;
-    let nodes = match (host::mode(), &wish) {
+    let mode = host::mode();
+    let nodes = match (mode, &wish) {
         // Nothing of the host needs to be read.
         (Mode::V2, Wish::Absolute(path)) => vec![unified(host::ROOT, host::join(host::ROOT, path))],
-        _ => nodes(&host::read()?, &wish)?,
+        _ => nodes(&host::read(mode)?, &wish)?,
     };
     Ok(Cgroup { nodes, given: given.is_some(), rootless: false })
 }
