@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
 
-use super::root::{Root, is_directory, shown};
+use super::root::{Root, is_directory, shown, stat};
 use super::rootfs::host_directory;
 use crate::error::{Error, OrFail, Result};
 use crate::plan::mounts::clean;
@@ -50,6 +50,10 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
         }
         let Some(cover) = &cover else { continue };
         let failed = || shown("mask", &path);
+        // A path that is named twice is covered already.
+        if stat(&target).or_fail("fstat", failed)?.st_dev == cover.device {
+            continue;
+        }
         let name = if directory { DIRECTORY } else { FILE };
         let copy = clone_tree(&cover.mount, Path::new(name), false).or_fail("open_tree", failed)?;
         attach(&copy, &target).or_fail("move_mount", failed)?;
@@ -66,6 +70,8 @@ const DIRECTORY: &str = "directory";
 /// process is about to drop, where only this process can see it.
 struct Cover {
     mount: OwnedFd,
+    /// By which what it covers is known.
+    device: u64,
 }
 
 impl Cover {
@@ -94,6 +100,7 @@ impl Cover {
             Error::new(crate::error::Kind::Host, "mask paths: the host has neither /sys nor /dev nor /tmp")
         })?;
         attach(mount.as_fd(), place.as_fd()).or_fail("move_mount", failed)?;
-        Ok(Self { mount })
+        let device = stat(&mount).or_fail("fstat", failed)?.st_dev;
+        Ok(Self { mount, device })
     }
 }

@@ -4,7 +4,7 @@
 use super::Init;
 use crate::container::hooks::{HookKind, Setting, run_all};
 use crate::container::state::Status;
-use crate::error::Result;
+use crate::error::{OrFail, Result};
 
 /// Lets the runtime run its hooks if there are any, then runs those of the container's namespaces.
 pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
@@ -16,6 +16,8 @@ pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
     if list.is_empty() {
         return Ok(());
     }
+    // Such hooks start in the container's root, as they do with runc; the pivot leaves for there anyway.
+    nix::unistd::fchdir(init.root()?.fd()).or_fail("fchdir", || "enter the root file system for hooks")?;
     let state = (init.hook_state)(Status::Creating, init.made.pid)?;
     run_all(HookKind::CreateContainer, list, Setting { state: &state, default_env: Some(&[]), dir: None })
 }

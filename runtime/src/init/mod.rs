@@ -112,6 +112,8 @@ pub struct Made {
     pub root: Option<Root>,
     /// A procfs of our own.
     pub proc: Option<OwnedFd>,
+    /// Mounts that become read-only when all is in place.
+    pub readonly_later: Vec<OwnedFd>,
     /// This process's pid as the runtime sees it.
     pub pid: i32,
     /// The program, looked up.

@@ -1,7 +1,8 @@
 //! The root mount: made from the bundle's directory, entered by pivot_root, made read-only last. Nothing here touches
-//! the host's mount namespace: the process already has its own.
+//! the host's mount namespace, since the process has its own already; only where config.json asks for the host's
+//! own is the tree attached there, as one private mount on root.path, and entered by chroot.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -20,8 +21,9 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub fn enter(rootfs: &Rootfs) -> Result<Root> {
     // Whatever the container asks for its own root, what happens in here must not travel to the host: the host's tree
     // becomes a slave, or private where that was asked for.
-    let propagation = rootfs.old_root_propagation();
-    set_propagation("/", propagation)?;
+    if rootfs.own_namespace {
+        set_propagation("/", rootfs.old_root_propagation())?;
+    }
     let tree = clone_tree(AT_FDCWD, &rootfs.path, true).map_err(|errno| {
         let error = Error::os("open_tree", errno, format!("open root file system {}", rootfs.path.display()));
         match errno {
@@ -48,7 +50,10 @@ fn set_propagation(path: &str, flags: MsFlags) -> Result<()> {
 pub fn pivot(root: &Root, rootfs: &Rootfs) -> Result<()> {
     let failed = || format!("pivot into {}", rootfs.path.display());
     nix::unistd::fchdir(root.fd()).or_fail("fchdir", failed)?;
-    if rootfs.no_pivot {
+    if !rootfs.own_namespace {
+        // The host's own tree can't be left behind by a pivot, which would take everybody along.
+        nix::unistd::chroot(".").or_fail("chroot", failed)?;
+    } else if rootfs.no_pivot {
         mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).or_fail("mount", failed)?;
         nix::unistd::chroot(".").or_fail("chroot", failed)?;
     } else {
@@ -68,10 +73,10 @@ pub fn pivot(root: &Root, rootfs: &Rootfs) -> Result<()> {
     Ok(())
 }
 
-/// Makes the root mount read-only; what is mounted below stays as it is.
-pub fn make_readonly(root: &Root) -> Result<()> {
+/// Makes the root mount or another read-only; what is mounted below stays as it is.
+pub fn make_readonly(mount: impl AsFd) -> Result<()> {
     let attr = Attr { set: RDONLY, ..Attr::default() };
-    set_attr(root.fd(), attr, false).or_fail("mount_setattr", || "make the root file system read-only")
+    set_attr(mount, attr, false).or_fail("mount_setattr", || "make a mount of the container read-only")
 }
 
 /// O_PATH of a host directory, for the calls that need a place in the copied tree.

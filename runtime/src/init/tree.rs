@@ -35,7 +35,11 @@ pub fn build(init: &mut Init<'_>) -> Result<()> {
             cgroupfs::mount(&root, mount, init.views, plan.namespaces.private(CGROUP))?;
         } else {
             let made = mounts::mount(&root, mount, source)?;
-            keep_proc(init, mount, made);
+            if mount.readonly_later {
+                init.made.readonly_later.push(made);
+            } else {
+                keep_proc(init, mount, made);
+            }
         }
     }
     if let Some(list) = &plan.devices {
@@ -88,8 +92,11 @@ pub fn hide(init: &mut Init<'_>) -> Result<()> {
 pub fn pivot(init: &mut Init<'_>) -> Result<()> {
     let root = init.root()?;
     rootfs::pivot(root, &init.plan.rootfs)?;
+    for mount in &init.made.readonly_later {
+        rootfs::make_readonly(mount)?;
+    }
     if init.plan.rootfs.readonly {
-        rootfs::make_readonly(root)?;
+        rootfs::make_readonly(root.fd())?;
     }
     Ok(())
 }

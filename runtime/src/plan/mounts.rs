@@ -36,6 +36,8 @@ pub struct Mount {
     pub kind: Kind,
     /// How.
     pub options: MountOptions,
+    /// A tmpfs, or whatever is on /dev, has to be filled before it becomes read-only.
+    pub readonly_later: bool,
     /// An idmapped mount's own mapping (else the container's).
     pub uid_mappings: Vec<spec::oci::LinuxIdMapping>,
     /// The same for groups.
@@ -77,9 +79,19 @@ impl Mount {
                 words.join(",")
             )));
         }
+        let filled = match &kind {
+            Kind::Fs { name, .. } => name == "tmpfs" || target == Path::new("dev"),
+            _ => false,
+        };
+        let readonly_later = filled && options.set & libc::MOUNT_ATTR_RDONLY != 0;
+        if readonly_later {
+            options.set &= !libc::MOUNT_ATTR_RDONLY;
+            options.super_flags.retain(|word| *word != "ro");
+        }
         Ok(Self {
             target,
             kind,
+            readonly_later,
             options,
             uid_mappings: mount.uid_mappings.clone(),
             gid_mappings: mount.gid_mappings.clone(),
