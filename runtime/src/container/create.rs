@@ -209,7 +209,7 @@ fn open_sources(plan: &Plan) -> Result<Vec<Option<OwnedFd>>> {
     plan.mounts
         .iter()
         .map(|mount| match &mount.kind {
-            Kind::Bind { source, recursive } if user || mount.options.idmap.is_some() => {
+            Kind::Bind { source, recursive } if user || mount.is_idmapped() => {
                 let tree = init::open_source(source, *recursive)?;
                 super::idmap::apply(&tree, mount, plan)?;
                 Ok(Some(tree))

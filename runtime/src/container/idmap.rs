@@ -21,10 +21,10 @@ use crate::wire::Word;
 
 /// Gives the detached `tree` the mapping that the mount asks for, its own or the container's.
 pub(super) fn apply(tree: &OwnedFd, mount: &Mount, plan: &Plan) -> Result<()> {
-    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
-    if mount.options.idmap.is_none() && !own {
+    if !mount.is_idmapped() {
         return Ok(());
     }
+    let own = mount.has_own_mapping();
     let linux = plan.linux();
     let namespace = match plan.namespaces.join.iter().find(|(flag, _)| *flag == USER) {
         Some((_, path)) if !own => open_namespace(path)?,

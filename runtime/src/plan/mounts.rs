@@ -104,6 +104,16 @@ impl Mount {
         matches!(&self.kind, Kind::Fs { name, .. } if name == "proc" || name == "sysfs")
     }
 
+    /// Its ids are mapped, by a mapping of its own or by the container's.
+    pub fn is_idmapped(&self) -> bool {
+        self.options.idmap.is_some() || self.has_own_mapping()
+    }
+
+    /// It names a mapping for itself.
+    pub fn has_own_mapping(&self) -> bool {
+        !self.uid_mappings.is_empty() || !self.gid_mappings.is_empty()
+    }
+
     /// A mount that brings its own /dev: then no device nodes are made.
     pub fn replaces_dev(&self) -> bool {
         self.target == Path::new("dev") && matches!(self.kind, Kind::Bind { .. })
