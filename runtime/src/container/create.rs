@@ -1,7 +1,6 @@
 //! create: from a bundle to a process parked at its gate. What is about to be made stands on disk before it is made;
 //! when anything fails, everything that was made is taken away again.
 
-use std::cell::Cell;
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
@@ -42,11 +41,8 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
         [plan.process.selinux_label.as_deref(), plan.linux().mount_label.as_deref()],
     )?;
     let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
-    // Before anything is written down: what an intent names is killed when it is cleaned up.
-    cgroup.refuse_in_use()?;
     let dir = Dir::create(runtime, id)?;
-    let claimed = Cell::new(false);
-    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup, claimed };
+    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
     attempt.perform(&bytes).inspect_err(|_| attempt.undo())
 }
 
@@ -57,23 +53,21 @@ struct Attempt<'a> {
     plan: &'a Plan,
     dir: &'a Dir,
     cgroup: &'a Cgroup,
-    /// The cgroups are this container's.
-    claimed: Cell<bool>,
 }
 
 impl Attempt<'_> {
     fn perform(&self, config: &[u8]) -> Result<Started> {
         let Self { plan, dir, cgroup, options, .. } = *self;
-        let mut intent = Intent {
+        // What an intent names is killed when it is cleaned up.
+        cgroup.refuse_in_use()?;
+        dir.write_intent(&Intent {
             creator: ProcessId::own()?,
             init: None,
             bundle: options.bundle.clone(),
             cgroup_paths: cgroup.paths(),
-            claimed: false,
             systemd_unit: None,
             intel_rdt_path: None,
-        };
-        dir.write_intent(&intent)?;
+        })?;
         dir.write_config(config)?;
         notify::make_dir(dir.path())?;
         let gate = make_gate(dir)?;
@@ -81,9 +75,6 @@ impl Attempt<'_> {
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let resources = linux.resources.clone().unwrap_or_default();
         cgroup.create(&resources)?;
-        self.claimed.set(true);
-        intent.claimed = true;
-        dir.write_intent(&intent)?;
         let ready = self.bear(&gate, filter.as_ref())?;
         self.record(&ready)?;
         if let Some(path) = &options.pid_file {
@@ -159,9 +150,9 @@ impl Attempt<'_> {
     }
 
     fn record(&self, ready: &Ready) -> Result<()> {
-        let Self { plan, dir, cgroup, options, id, .. } = self;
+        let Self { plan, dir, cgroup, options, id } = *self;
         let state = State {
-            id: (*id).clone(),
+            id: id.clone(),
             init: ProcessId::of(ready.pid)?,
             created: super::time::now(),
             bundle: options.bundle.clone(),
@@ -183,10 +174,7 @@ impl Attempt<'_> {
 
     /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
     fn undo(&self) {
-        let cgroup = self.cgroup;
-        if self.claimed.get()
-            && let Err(error) = cgroup.signal_all(libc::SIGKILL).and_then(|()| cgroup.remove())
-        {
+        if let Err(error) = self.cgroup.signal_all(libc::SIGKILL).and_then(|()| self.cgroup.remove()) {
             log::warn!("clean up after a failed create: {error}");
         }
         if let Err(error) = self.dir.remove() {

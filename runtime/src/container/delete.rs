@@ -83,26 +83,21 @@ pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
     }
 }
 
-/// Without a state that can be read: by the intent, else by what the id alone says. Cgroups that were not yet known to
-/// be this container's are only taken away if nobody is in them.
+/// Without a state that can be read: by the intent, else by what the id alone says.
 fn delete_remains(dir: &Dir) -> Result<()> {
-    let (cgroup, claimed) = match dir.intent() {
+    let cgroup = match dir.intent() {
         Ok(Some(intent)) => {
             if let Some(init) = intent.init
                 && let Some(pidfd) = kill(init)?
             {
                 wait(&pidfd, init)?;
             }
-            (Cgroup::from_paths(&intent.cgroup_paths)?, intent.claimed)
+            Cgroup::from_paths(&intent.cgroup_paths)?
         }
-        _ => (Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?, true),
+        _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };
-    if claimed {
-        cgroup.signal_all(libc::SIGKILL)?;
-    }
-    if claimed || cgroup.pids()?.is_empty() {
-        cgroup.remove()?;
-    }
+    cgroup.signal_all(libc::SIGKILL)?;
+    cgroup.remove()?;
     dir.remove()
 }
 

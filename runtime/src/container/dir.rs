@@ -45,10 +45,6 @@ pub struct Intent {
     pub bundle: PathBuf,
     /// Controller → cgroup that is going to be made, absolute; "" is the unified hierarchy.
     pub cgroup_paths: BTreeMap<String, String>,
-    /// The cgroups are the container's: they were made for it, or nobody was in them. Before that they may turn out to
-    /// be somebody else's, whose processes must not be touched.
-    #[serde(default)]
-    pub claimed: bool,
     /// The cgroup is going to be a systemd unit of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systemd_unit: Option<String>,

@@ -195,7 +195,6 @@ fn half_made_is_not_there_but_its_intent_is() {
         bundle: "/b".into(),
         cgroup_paths: BTreeMap::from([(String::new(), "/sys/fs/cgroup/a".to_owned())]),
         systemd_unit: Some("pinnace-a.scope".to_owned()),
-        claimed: true,
         intel_rdt_path: None,
     };
     dir.write_intent(&intent).unwrap();
