@@ -130,10 +130,11 @@ const CREATE: &[Step] = &[
     ("network", network),
     ("rootfs", tree::build),
     ("hooks", hooks::before_pivot),
+    // Before /proc/sys is made read-only, through the same procfs.
+    ("names", tree::names),
     ("hide", tree::hide),
     ("console", |init| identity::terminal(&init.who, init.root()?)),
     ("pivot", tree::pivot),
-    ("names", tree::names),
     ("purge", purge),
     ("schedule", scheduling),
     ("identity", |init| identity::become_user(&init.who, init.made.proc.as_ref())),
