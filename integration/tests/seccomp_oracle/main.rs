@@ -181,6 +181,7 @@ fn names_have_libseccomps_numbers() {
     let mut compared = 0;
     for arch in [PC.archs, ARM.archs, RISCV.archs].concat().into_iter().map(|(arch, _)| arch) {
         for name in seccomp::call_names() {
+            let name = name.as_str();
             let number = seccomp::call_number(name, arch).map(i64::from);
             match oracle.number(arch, name) {
                 // Newer than libseccomp. Calls since Linux 5.1 have one number everywhere.
@@ -200,8 +201,7 @@ fn names_have_libseccomps_numbers() {
 
 /// Names that both know.
 fn common_names(oracle: &mut Oracle) -> Vec<String> {
-    let known = seccomp::call_names().filter(|name| oracle.number(Arch::X86_64, name).is_some());
-    known.map(ToOwned::to_owned).collect()
+    seccomp::call_names().filter(|name| oracle.number(Arch::X86_64, name).is_some()).collect()
 }
 
 /// Rules with one condition each that disagree about a call: where the words of an argument are not split, libseccomp's
@@ -262,7 +262,7 @@ fn generated_profiles_on_riscv() {
 
 /// Anything goes: alternatives, arguments that are there twice, rules that disagree.
 fn read_plainly(seed: u64, machine: &Machine, mixed: bool) {
-    let names: Vec<String> = seccomp::call_names().map(ToOwned::to_owned).collect();
+    let names: Vec<String> = seccomp::call_names().collect();
     let mut random = random(seed);
     let mut compared = 0;
     for _ in 0..200 {

@@ -106,6 +106,7 @@ impl<'a> Assembler<'a> {
         match outcome {
             Outcome::Answer(value) => self.answer(value),
             Outcome::Ask(chain) => {
+                let chain = usize::from(chain);
                 if let Some(label) = self.written[chain] {
                     return label;
                 }

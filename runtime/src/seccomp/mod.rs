@@ -157,13 +157,7 @@ fn spans(
             let (number, verdict) = verdict?;
             let outcome = match verdict {
                 Verdict::Answer(answer) => Outcome::Answer(answer),
-                Verdict::Ask(rules) => {
-                    let chain = Chain { width: arch.width(), rules };
-                    Outcome::Ask(chains.iter().position(|known| *known == chain).unwrap_or_else(|| {
-                        chains.push(chain);
-                        chains.len() - 1
-                    }))
-                }
+                Verdict::Ask(rules) => Outcome::Ask(chain(Chain { width: arch.width(), rules }, chains)?),
             };
             calls.push((number, outcome));
         }
@@ -171,6 +165,15 @@ fn spans(
     calls.sort_unstable_by_key(|(number, _)| *number);
     let newest: Vec<_> = rules.newest.iter().filter(|(arch, _)| archs.contains(arch)).copied().collect();
     Ok(tree::spans(&enosys::ground(&newest, default, stub), &calls))
+}
+
+/// The position of `chain` in `chains`, to which it is added if it is not there yet.
+fn chain(chain: Chain, chains: &mut Vec<Chain>) -> Result<u16> {
+    let position = chains.iter().position(|known| *known == chain).unwrap_or_else(|| {
+        chains.push(chain);
+        chains.len() - 1
+    });
+    u16::try_from(position).map_err(|_| Error::invalid("seccomp: too many rules"))
 }
 
 impl Filter {
@@ -198,7 +201,7 @@ impl Filter {
 }
 
 /// Every name of a system call that a profile may use with effect, in order.
-pub fn call_names() -> impl Iterator<Item = &'static str> {
+pub fn call_names() -> impl Iterator<Item = String> {
     tables::names()
 }
 

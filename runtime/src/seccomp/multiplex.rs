@@ -4,7 +4,7 @@
 use super::tables::{CallId, find};
 
 /// Where a call also arrives: `socketcall` or `ipc`, and the code that its first argument has then.
-pub(super) fn multiplexed(name: &str) -> Option<(CallId, u64)> {
+pub(super) fn multiplexed(name: &str) -> Option<(CallId, u8)> {
     let (by, code) = match name {
         "socket" => ("socketcall", 1),
         "bind" => ("socketcall", 2),

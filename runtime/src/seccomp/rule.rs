@@ -49,11 +49,13 @@ pub(super) struct Rules {
     pub(super) newest: Vec<(Arch, Option<u32>)>,
 }
 
+/// A rule of the profile, for one call.
+#[derive(Clone, Copy)]
 struct Use {
     call: CallId,
-    rule: usize,
-    /// The rule stands for another call that i386 makes through this one.
-    through: bool,
+    /// The rule is about another call, which i386 also makes through this one, with this code as the first argument.
+    code: Option<u8>,
+    rule: u32,
 }
 
 /// What the rules of one call come to.
@@ -70,8 +72,10 @@ impl Rules {
     /// kernels to come.
     pub(super) fn of(profile: &oci::LinuxSeccomp, default: u32, archs: &[Arch]) -> Result<Self> {
         let newest = archs.iter().map(|arch| (*arch, None)).collect();
-        let mut rules = Self { all: Vec::new(), uses: Vec::new(), newest };
-        for entry in profile.syscalls().iter().flatten() {
+        let entries = profile.syscalls().as_deref().unwrap_or_default();
+        let names: usize = entries.iter().map(|entry| entry.names().len()).sum();
+        let mut rules = Self { all: Vec::with_capacity(64), uses: Vec::with_capacity(names + 64), newest };
+        for entry in entries {
             rules.add(entry, default)?;
         }
         rules.uses.sort_by_key(|used| used.call);
@@ -84,7 +88,9 @@ impl Rules {
         if answer != default {
             self.all.extend(alternatives(entry)?.into_iter().map(|conditions| Rule { answer, conditions }));
         }
-        let rules = first..self.all.len();
+        let too_many = |_| Error::invalid("seccomp: too many rules");
+        let rules =
+            u32::try_from(first).map_err(too_many)?..u32::try_from(self.all.len()).map_err(too_many)?;
         let x86 = self.newest.iter().any(|(arch, _)| *arch == Arch::X86);
         for name in entry.names() {
             let Some(call) = find(name) else {
@@ -94,17 +100,13 @@ impl Rules {
                 log::debug!("seccomp: unknown system call {name:?} ignored");
                 continue;
             };
-            self.uses.extend(rules.clone().map(|rule| Use { call, rule, through: false }));
+            self.uses.extend(rules.clone().map(|rule| Use { call, code: None, rule }));
             let door = if x86 { multiplexed(name) } else { None };
-            if let Some((by, code)) = door {
-                for rule in rules.clone() {
-                    let through = self.all[rule].through(code);
-                    self.uses.push(Use { call: by, rule: self.all.len(), through: true });
-                    self.all.push(through);
-                }
+            if let Some((call, code)) = door {
+                self.uses.extend(rules.clone().map(|rule| Use { call, code: Some(code), rule }));
             }
             for (arch, newest) in &mut self.newest {
-                let through = door.and_then(|(by, _)| arch.number(by));
+                let through = door.and_then(|(call, _)| arch.number(call));
                 *newest = (*newest).max(arch.number(call)).max(through);
             }
         }
@@ -114,16 +116,46 @@ impl Rules {
     /// The calls that have rules on `arch`, as number and verdict, in no order.
     pub(super) fn verdicts(&self, arch: Arch) -> impl Iterator<Item = Result<(u32, Verdict)>> {
         self.uses.chunk_by(|a, b| a.call == b.call).filter_map(move |uses| {
-            let call = uses[0].call;
-            let number = arch.number(call)?;
-            let rules = uses
-                .iter()
-                .filter(|used| !used.through || arch == Arch::X86)
-                .map(|used| &self.all[used.rule]);
-            let verdict = verdict(rules, arch.width())
-                .map_err(|error| error.within(format_args!("seccomp: {}", call.name())));
+            let number = arch.number(uses[0].call)?;
+            let verdict = self
+                .verdict(uses, arch)
+                .map_err(|error| error.within(format_args!("seccomp: {}", uses[0].call.name())));
             verdict.map(|verdict| verdict.map(|verdict| (number, verdict))).transpose()
         })
+    }
+
+    /// What the rules of one call come to on `arch`; `None` if there is none.
+    fn verdict(&self, uses: &[Use], arch: Arch) -> Result<Option<Verdict>> {
+        let uses = uses.iter().filter(|used| used.code.is_none() || arch == Arch::X86);
+        let rules =
+            uses.filter_map(|used| Some((self.all.get(usize::try_from(used.rule).ok()?)?, used.code)));
+        let certain = rules
+            .clone()
+            .find(|(rule, code)| code.is_none() && rule.seen(None, arch.width()).next().is_none());
+        if let Some((rule, _)) = certain {
+            return Ok(Some(Verdict::Answer(rule.answer)));
+        }
+        let mut asked: Vec<Rule> = Vec::new();
+        for (rule, code) in rules {
+            let conditions: Vec<_> = rule.seen(code, arch.width()).collect();
+            if asked.len() == TOO_MANY {
+                return Err(Error::invalid(format!(
+                    "more than {TOO_MANY} rules for one call do not fit a filter"
+                )));
+            }
+            match asked.iter().find(|other| other.conditions == conditions) {
+                None => asked.push(Rule { answer: rule.answer, conditions }),
+                Some(same) if same.answer == rule.answer => {}
+                Some(_) => {
+                    return Err(Error::invalid("the same arguments get two different actions")
+                        .hint("leave one of the two rules out of the profile"));
+                }
+            }
+        }
+        if asked.iter().any(|rule| rule.answer != asked[0].answer) {
+            asked.sort_by(Rule::before);
+        }
+        Ok((!asked.is_empty()).then_some(Verdict::Ask(asked)))
     }
 }
 
@@ -150,44 +182,19 @@ fn alternatives(entry: &oci::LinuxSyscall) -> Result<Vec<Vec<Condition>>> {
     Ok(vec![conditions])
 }
 
-/// What `rules` come to when conditions see `width`; `None` if there is none.
-fn verdict<'a>(rules: impl Iterator<Item = &'a Rule>, width: Width) -> Result<Option<Verdict>> {
-    let mut asked: Vec<Rule> = Vec::new();
-    for rule in rules {
-        let conditions: Vec<_> =
-            rule.conditions.iter().filter_map(|condition| condition.seen(width)).collect();
-        if conditions.is_empty() {
-            return Ok(Some(Verdict::Answer(rule.answer)));
-        }
-        if asked.len() == TOO_MANY {
-            return Err(Error::invalid(format!(
-                "more than {TOO_MANY} rules for one call do not fit a filter"
-            )));
-        }
-        match asked.iter().find(|other| other.conditions == conditions) {
-            None => asked.push(Rule { answer: rule.answer, conditions }),
-            Some(same) if same.answer == rule.answer => {}
-            Some(_) => {
-                return Err(Error::invalid("the same arguments get two different actions")
-                    .hint("leave one of the two rules out of the profile"));
-            }
-        }
-    }
-    if asked.iter().any(|rule| rule.answer != asked[0].answer) {
-        asked.sort_by(Rule::before);
-    }
-    Ok((!asked.is_empty()).then_some(Verdict::Ask(asked)))
-}
-
 impl Rule {
-    /// The rule for the same call made through i386's `socketcall` or `ipc`: the first argument is the code there, the
-    /// second a pointer to what would be the arguments, which a filter cannot follow. libseccomp keeps conditions on
-    /// the other arguments as they are, and so does this.
-    fn through(&self, code: u64) -> Self {
-        let mut conditions =
-            vec![Condition { argument: 0, operator: Operator::ScmpCmpEq, value: code, mask: u64::MAX }];
-        conditions.extend(self.conditions.iter().filter(|condition| condition.argument != 0));
-        Self { answer: self.answer, conditions }
+    /// The conditions that can fail, seen at `width`. Through i386's `socketcall` or `ipc` the first argument is the
+    /// code, and the second a pointer to what would be the arguments, which a filter cannot follow. libseccomp keeps
+    /// conditions on the other arguments as they are there, and so does this.
+    fn seen(&self, code: Option<u8>, width: Width) -> impl Iterator<Item = Condition> {
+        let door = code.map(|code| Condition {
+            argument: 0,
+            operator: Operator::ScmpCmpEq,
+            value: u64::from(code),
+            mask: u64::MAX,
+        });
+        let own = self.conditions.iter().filter(move |condition| code.is_none() || condition.argument != 0);
+        door.into_iter().chain(own.copied()).filter_map(move |condition| condition.seen(width))
     }
 
     /// The order in which libseccomp asks rules that give different answers: by the first condition in which they

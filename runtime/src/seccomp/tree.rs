@@ -12,7 +12,7 @@ pub(super) enum Outcome {
     /// The filter returns this.
     Answer(u32),
     /// The arguments decide: a chain of rules, by its position in the list of all chains.
-    Ask(usize),
+    Ask(u16),
 }
 
 /// All numbers from `first` up to the next span's.

@@ -7,8 +7,10 @@ mod calls;
 
 use calls::CALLS;
 
-/// The longest name (`sched_rr_get_interval_time64`), rounded up to whole words.
-const NAME: usize = 32;
+/// A name as four big-endian words, padded with zeros: words compare as the bytes would, and faster. The longest name
+/// (`sched_rr_get_interval_time64`) has 28 bytes.
+type Name = [u64; 4];
+const NAME: usize = size_of::<Name>();
 /// "This architecture has no such call."
 const NONE: u16 = u16::MAX;
 /// Where ARM's private calls begin, and how a row says so in 16 bits.
@@ -31,21 +33,31 @@ pub(super) enum Column {
 pub(super) struct CallId(u16);
 
 struct Call {
-    name: [u8; NAME],
+    name: Name,
     numbers: [u16; 6],
 }
 
 impl Call {
     const fn new(name: &str, numbers: [u16; 6]) -> Self {
-        let from = name.as_bytes();
-        let mut padded = [0; NAME];
-        let mut at = 0;
-        while at < from.len() {
-            padded[at] = from[at];
-            at += 1;
+        match pack(name.as_bytes()) {
+            Some(name) => Self { name, numbers },
+            None => panic!("a name is too long"),
         }
-        Self { name: padded, numbers }
     }
+}
+
+const fn pack(name: &[u8]) -> Option<Name> {
+    if name.len() > NAME {
+        return None;
+    }
+    let mut bytes = [[0; 8]; 4];
+    let mut at = 0;
+    while at < name.len() {
+        bytes[at / 8][at % 8] = name[at];
+        at += 1;
+    }
+    let [a, b, c, d] = bytes;
+    Some([u64::from_be_bytes(a), u64::from_be_bytes(b), u64::from_be_bytes(c), u64::from_be_bytes(d)])
 }
 
 /// The call of that name, if any architecture has it.
@@ -53,9 +65,8 @@ pub(super) fn find(name: &str) -> Option<CallId> {
     if name.ends_with('\0') {
         return None; // it would be taken for the padding
     }
-    let mut key = [0; NAME];
-    key.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-    let row = CALLS.binary_search_by(|call| call.name.cmp(&key)).ok()?;
+    let name = pack(name.as_bytes())?;
+    let row = CALLS.binary_search_by(|call| call.name.cmp(&name)).ok()?;
     u16::try_from(row).ok().map(CallId)
 }
 
@@ -80,15 +91,14 @@ impl CallId {
     }
 
     /// The call's name.
-    pub(super) fn name(self) -> &'static str {
-        let name = &CALLS[usize::from(self.0)].name;
-        let len = name.iter().position(|byte| *byte == 0).unwrap_or(NAME);
-        std::str::from_utf8(&name[..len]).unwrap_or_default()
+    pub(super) fn name(self) -> String {
+        let words = CALLS[usize::from(self.0)].name.into_iter();
+        words.flat_map(u64::to_be_bytes).take_while(|byte| *byte != 0).map(char::from).collect()
     }
 }
 
 /// Every name of the table, in order.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = String> {
     (0..CALLS.len()).filter_map(|row| u16::try_from(row).ok()).map(|row| CallId(row).name())
 }
 
@@ -100,7 +110,7 @@ mod tests {
     fn names_are_sorted_and_found() {
         assert!(CALLS.is_sorted_by(|a, b| a.name < b.name));
         for name in names() {
-            assert_eq!(find(name).map(CallId::name), Some(name));
+            assert_eq!(find(&name).map(CallId::name), Some(name));
         }
         for absent in [
             "",
