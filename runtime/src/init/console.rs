@@ -108,7 +108,8 @@ pub fn mount_on_dev_console(dev: impl AsFd, slave: impl AsFd) -> Result<()> {
 
 fn console_file(dev: BorrowedFd<'_>) -> Result<OwnedFd> {
     let path = Path::new("console");
-    let look = || open_at(dev, path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty(), CONSOLE);
+    // Without O_NOFOLLOW, with which openat2 would open a link itself.
+    let look = || open_at(dev, path, OFlag::O_PATH, Mode::empty(), CONSOLE);
     let found = match look() {
         Err(Errno::ENOENT) => {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_RDONLY;

@@ -13,6 +13,7 @@ use super::procfs;
 use crate::error::{Error, Kind, OrFail, Result, errno_text};
 use crate::plan::creds::{CapSet, CapSets, Credentials, cap_name};
 use crate::sys::cred;
+use crate::sys::process::in_initial_user_namespace;
 
 /// `PR_SET_NO_NEW_PRIVS`, if asked for. Before seccomp: it lets an unprivileged process load a filter.
 pub fn no_new_privs(creds: &Credentials) -> Result<()> {
@@ -31,8 +32,8 @@ pub fn drop_bounding(creds: &Credentials) -> Result<()> {
     Ok(())
 }
 
-/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a procfs of our own; it is asked, or one is
-/// made, only when the kernel refuses setgroups. Capabilities that this process does not have itself can't be granted:
+/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a procfs of our own, which is asked only when
+/// the kernel refuses setgroups. Capabilities that this process does not have itself can't be granted:
 /// that is a warning, and they are left out.
 pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
     let own = cred::caps().or_fail("capget", || "read own capabilities")?;
@@ -104,14 +105,19 @@ fn set_groups(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<Groups> {
     }
 }
 
-/// Whether it is the user namespace that refuses (man 7 user_namespaces), and not a sandbox around it.
+/// Whether it is the user namespace that refuses (man 7 user_namespaces), and not a sandbox around it: its word in
+/// procfs, or, where there is none of our own, that a namespace which is not the host's refuses a holder of
+/// CAP_SETGID.
 fn denied(proc: Option<&OwnedFd>) -> bool {
-    let read = |proc: &OwnedFd| procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny");
-    match proc {
-        Some(proc) => read(proc),
-        None => procfs::private().is_ok_and(|proc| read(&proc)),
+    if let Some(proc) = proc {
+        return procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny");
     }
+    let capable = cred::caps().is_ok_and(|own| CapSet::from_bits(own.effective).contains(SETGID));
+    capable && in_initial_user_namespace() == Ok(false)
 }
+
+/// CAP_SETGID.
+const SETGID: u8 = 6;
 
 fn unmapped(kind: &str, id: impl fmt::Display, call: &str, errno: Errno) -> Error {
     match errno {

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -14,17 +14,9 @@ use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use crate::sys::fs::{STRICT, open_at};
-use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
 
 /// Longest file that is read; what is read here is a word or a number.
 const LONGEST: u64 = 64 * 1024;
-
-/// A procfs that is mounted nowhere.
-pub(super) fn private() -> nix::Result<OwnedFd> {
-    let fs = fsopen("proc")?;
-    fsconfig_create(&fs)?;
-    fsmount(&fs, 0)
-}
 
 /// Reads a file of this thread: `read_own(proc, "setgroups")`.
 pub(super) fn read_own(proc: impl AsFd, name: &str) -> nix::Result<String> {

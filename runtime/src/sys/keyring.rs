@@ -10,6 +10,9 @@ const JOIN_SESSION_KEYRING: libc::c_int = 1;
 const SETPERM: libc::c_int = 5;
 const DESCRIBE: libc::c_int = 6;
 
+/// KEY_SPEC_SESSION_KEYRING: the caller's, whichever it is.
+const SESSION_KEYRING: libc::c_long = -3;
+
 /// A key's serial number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(libc::c_long);
@@ -18,7 +21,9 @@ pub struct Key(libc::c_long);
 pub fn join_session(name: &str) -> nix::Result<Key> {
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `name` is a valid C string for the duration of the call.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) }).map(Key)
+    let key = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) })?;
+    // The kernel answers 0 when it is the caller's session keyring already.
+    Ok(Key(if key == 0 { SESSION_KEYRING } else { key }))
 }
 
 /// `type;uid;gid;permissions;description` (`KEYCTL_DESCRIBE`).

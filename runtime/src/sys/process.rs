@@ -149,3 +149,19 @@ pub fn set_rlimit(pid: Pid, resource: u32, soft: u64, hard: u64) -> nix::Result<
     })?;
     Ok(())
 }
+
+/// `PIDFD_GET_USER_NAMESPACE` (linux/pidfd.h).
+const PIDFD_GET_USER_NAMESPACE: libc::c_ulong = 0xff09;
+
+/// The inode number of the initial user namespace (linux/proc_ns.h: PROC_USER_INIT_INO).
+const USER_INIT_INO: u64 = 0xefff_fffd;
+
+/// Whether this process is in the user namespace that the kernel booted with. ENOTTY before kernel 6.11.
+pub fn in_initial_user_namespace() -> nix::Result<bool> {
+    let own = pidfd_open(nix::unistd::getpid())?;
+    // SAFETY: the request takes no argument and returns a new descriptor.
+    let namespace = owned(check(unsafe {
+        libc::syscall(libc::SYS_ioctl, own.as_raw_fd(), PIDFD_GET_USER_NAMESPACE, 0)
+    })?)?;
+    Ok(nix::sys::stat::fstat(&namespace)?.st_ino == USER_INIT_INO)
+}

@@ -1,0 +1,66 @@
+//! What a process must not inherit, and the network it gets.
+
+use std::net::UdpSocket;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use pinnace::init::session::{Keyring, join_keyring, new_session, reset_inherited};
+use pinnace::net::loopback_up;
+use pinnace::sys::keyring;
+
+use super::{Case, status};
+
+pub const CASES: &[Case] = &[
+    ("session::no_signal_is_blocked_or_ignored", no_signal_is_blocked_or_ignored),
+    ("session::it_is_a_new_one", it_is_a_new_one),
+    ("session::the_keyring_is_the_containers", the_keyring_is_the_containers),
+    ("session::the_loopback_device_is_up", the_loopback_device_is_up),
+];
+
+fn no_signal_is_blocked_or_ignored() {
+    SigSet::all().thread_block().unwrap();
+    for ignored in [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGCHLD, Signal::SIGTSTP] {
+        // SAFETY: to ignore a signal runs no code.
+        unsafe { signal(ignored, SigHandler::SigIgn) }.unwrap();
+    }
+    reset_inherited().unwrap();
+    for field in ["SigBlk", "SigIgn", "SigCgt"] {
+        assert_eq!(status(field), ["0000000000000000"], "{field}");
+    }
+}
+
+fn it_is_a_new_one() {
+    new_session().unwrap();
+    let own = nix::unistd::getpid();
+    assert_eq!(nix::unistd::getsid(None).unwrap(), own);
+    // A leader stays one.
+    new_session().unwrap();
+    assert_eq!(nix::unistd::getpgrp(), own);
+}
+
+fn the_keyring_is_the_containers() {
+    let id = format!("forked-test-{}", std::process::id());
+    join_keyring(&id, Keyring::Init { user_namespace: false }).unwrap();
+    // The same name again is the same keyring: it is searchable now.
+    let own = keyring::describe(keyring::join_session(&format!("_ses.{id}")).unwrap()).unwrap();
+    let fields: Vec<&str> = own.split(';').collect();
+    assert_eq!((fields[0], fields[4]), ("keyring", format!("_ses.{id}").as_str()));
+    let permissions = u32::from_str_radix(fields[3], 16).unwrap();
+    assert_eq!(permissions & 0x8_0000, 0x8_0000, "its user may search it");
+    join_keyring(&id, Keyring::Exec).unwrap();
+}
+
+fn the_loopback_device_is_up() {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let to_itself = || {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.send_to(b"there", socket.local_addr()?)?;
+        Ok::<UdpSocket, std::io::Error>(socket)
+    };
+    assert!(to_itself().is_err(), "a new network namespace reaches nothing yet");
+    loopback_up().unwrap();
+    let socket = to_itself().unwrap();
+    let mut buffer = [0; 8];
+    assert_eq!(socket.recv(&mut buffer).unwrap(), 5);
+    loopback_up().unwrap();
+}
