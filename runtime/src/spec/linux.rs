@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::MemoryPolicy;
-use super::{nullable, oci, unique_map};
+use super::{nullable, oci, seccomp, unique_map};
 
 /// Everything of config.json that is Linux's own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -35,8 +35,8 @@ pub struct Linux {
     /// Host network devices to move in.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub net_devices: BTreeMap<String, oci::LinuxNetDevice>,
-    /// System call filter.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// System call filter; none for a profile that says nothing.
+    #[serde(deserialize_with = "seccomp::profile", skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<oci::LinuxSeccomp>,
     /// Propagation of the root mount.
     #[serde(skip_serializing_if = "Option::is_none")]

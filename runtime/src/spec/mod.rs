@@ -7,6 +7,7 @@ mod linux;
 mod load;
 mod process;
 mod schedule;
+mod seccomp;
 mod validate;
 
 pub use default::{Defaults, default_spec};
