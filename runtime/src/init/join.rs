@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use super::Init;
 use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
-use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER};
+use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER, name};
 use crate::spec::oci::LinuxTimeOffset;
 use crate::sys::process::{set_parent_death_signal, set_root_ids, set_undumpable};
 
@@ -64,8 +64,9 @@ fn enter(namespaces: &Namespaces) -> Result<()> {
     }
     for (flag, path, fd) in opened {
         setns(fd, flags(flag)).map_err(|errno| {
-            Error::os("setns", errno, format!("join namespace {}", path.display()))
-                .hint("the path must lead to a namespace of the type that config.json gives it")
+            let name = name(flag);
+            Error::os("setns", errno, format!("join {name} namespace {}", path.display()))
+                .hint(format!("the path must lead to a {name} namespace"))
         })?;
     }
     Ok(())

@@ -70,7 +70,15 @@ pub fn open_source(path: &Path, recursive: bool) -> Result<OwnedFd> {
 fn bind(root: &Root, mount: &Mount, tree: &OwnedFd) -> Result<()> {
     let make = if is_directory(tree, &mount.target)? { Make::Directory } else { Make::File };
     let (target, _) = root.ensure(&mount.target, make)?;
-    refuse_below_proc(&target, mount)?;
+    if is_directory(&target, &mount.target)? != (make == Make::Directory) {
+        let (errno, kinds) = match make {
+            Make::Directory => (Errno::ENOTDIR, "a directory can't be mounted on a file"),
+            Make::File => (Errno::EISDIR, "a file can't be mounted on a directory"),
+        };
+        return Err(Error::os("move_mount", errno, shown("mount on", &mount.target)).hint(kinds));
+    }
+    let is_proc = on_proc(tree).or_fail("fstatfs", || shown("look at the source of", &mount.target))?;
+    refuse_below_proc(&target, mount, is_proc)?;
     if mount.options.changes_attributes() {
         bind_attributes(tree, &mount.options)?;
     }
@@ -102,7 +110,7 @@ fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> R
     } else {
         root.ensure(&mount.target, Make::Directory)?
     };
-    refuse_below_proc(&target, mount)?;
+    refuse_below_proc(&target, mount, name == "proc")?;
     let fs = fsopen(name).map_err(|errno| {
         let error = Error::os("fsopen", errno, format!("open file system {name}"));
         if errno == Errno::ENODEV {
@@ -171,19 +179,22 @@ fn plain_directory(root: &Root, mount: &Mount) -> Result<(OwnedFd, bool)> {
     })
 }
 
-/// A container that could cover parts of its /proc could lie to whatever reads there (CVE-2019-16884, CVE-2025-52881).
-fn refuse_below_proc(target: &OwnedFd, mount: &Mount) -> Result<()> {
+/// A container that could cover its /proc, or parts of it, could lie to whatever reads and writes there
+/// (CVE-2019-16884, CVE-2025-52881). `is_proc` says that the mount is a procfs itself.
+fn refuse_below_proc(target: &OwnedFd, mount: &Mount, is_proc: bool) -> Result<()> {
     let path = &mount.target;
-    let named_below = path.starts_with("proc") && path != Path::new("proc");
-    if !named_below && !on_proc(target).or_fail("fstatfs", || shown("look at", path))? {
+    if is_proc || BELOW_PROC.iter().any(|allowed| path == Path::new(allowed)) {
         return Ok(());
     }
-    let is_proc = matches!(&mount.kind, Kind::Fs { name, .. } if name == "proc");
-    if path == Path::new("proc") || is_proc || BELOW_PROC.iter().any(|allowed| path == Path::new(allowed)) {
+    if !path.starts_with("proc") && !on_proc(target).or_fail("fstatfs", || shown("look at", path))? {
         return Ok(());
     }
-    Err(Error::invalid(format!("\"/{}\" cannot be mounted because it is inside /proc", path.display()))
-        .hint("mount it elsewhere, or use sysctl, maskedPaths or readonlyPaths"))
+    let text = if path == Path::new("proc") {
+        "\"/proc\" cannot be mounted because it is not of type proc".to_owned()
+    } else {
+        format!("\"/{}\" cannot be mounted because it is inside /proc", path.display())
+    };
+    Err(Error::invalid(text).hint("mount it elsewhere, or use sysctl, maskedPaths or readonlyPaths"))
 }
 
 /// Gives the detached mount its propagation and recursive attributes and attaches it.

@@ -57,12 +57,14 @@ pub fn pivot(root: &Root, rootfs: &Rootfs) -> Result<()> {
         mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).or_fail("mount", failed)?;
         nix::unistd::chroot(".").or_fail("chroot", failed)?;
     } else {
+        let old = host_directory(Path::new("/")).or_fail("open", failed)?;
         pivot_here().map_err(|errno| {
             Error::os("pivot_root", errno, failed())
                 .hint("on an initramfs (rootfs) use --no-pivot, which is less safe")
         })?;
-        // The old root lies on top of the new one now, with the old working directory in it. It must not tell the host
-        // of its end.
+        // The old root lies on top of the new one now. It must not tell the host of its end; "." is it, and not the
+        // new root, only from inside.
+        nix::unistd::fchdir(&old).or_fail("fchdir", || "find the old root")?;
         set_propagation(".", MsFlags::MS_SLAVE | MsFlags::MS_REC)?;
         umount2(".", MntFlags::MNT_DETACH).or_fail("umount2", || "drop the old root")?;
     }

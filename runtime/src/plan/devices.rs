@@ -62,6 +62,13 @@ pub fn decide(devices: &[LinuxDevice]) -> Result<Vec<Device>> {
 
 fn one(device: &LinuxDevice) -> Result<Device> {
     let path = clean(device.path());
+    if path.as_os_str().is_empty() {
+        return Err(Error::invalid("device: has no path").hint("set linux.devices[].path in config.json"));
+    }
+    if device.typ() == LinuxDeviceType::P && (device.major(), device.minor()) != (0, 0) {
+        return Err(Error::invalid(format!("device {}: a fifo has no numbers", device.path().display()))
+            .hint("leave major and minor out, or 0"));
+    }
     let number = |value: i64, what: &str| {
         u32::try_from(value).map_err(|_| {
             Error::invalid(format!(

@@ -82,11 +82,7 @@ impl Plan {
             return Err(Error::invalid("unable to restrict sys entries without a private MNT namespace")
                 .hint("add a mount namespace, or take maskedPaths and readonlyPaths away"));
         }
-        let rootfs = Rootfs {
-            no_pivot,
-            own_namespace,
-            ..decide_rootfs(spec.root.as_ref(), linux, bundle)?
-        };
+        let rootfs = Rootfs { no_pivot, own_namespace, ..decide_rootfs(spec.root.as_ref(), linux, bundle)? };
         let route = namespaces::Route::decide(&namespaces);
         let process = spec
             .process

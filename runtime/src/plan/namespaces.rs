@@ -18,6 +18,21 @@ pub fn flag(typ: LinuxNamespaceType) -> u64 {
     }
 }
 
+/// What config.json calls the namespace of a `CLONE_NEW*` flag.
+pub fn name(flag: u64) -> &'static str {
+    match flag {
+        MOUNT => "mount",
+        CGROUP => "cgroup",
+        UTS => "uts",
+        IPC => "ipc",
+        USER => "user",
+        PID => "pid",
+        NET => "network",
+        TIME => "time",
+        _ => "unknown",
+    }
+}
+
 /// CLONE_NEWTIME.
 pub const TIME: u64 = 0x80;
 /// CLONE_NEWNS.
