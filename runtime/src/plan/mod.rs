@@ -78,7 +78,8 @@ impl Plan {
             Some(devices::decide(&linux.devices)?)
         };
         let own_namespace = namespaces.private(namespaces::MOUNT);
-        if !own_namespace && !(linux.masked_paths.is_empty() && linux.readonly_paths.is_empty()) {
+        let hides = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
+        if hides && !own_namespace {
             return Err(Error::invalid("unable to restrict sys entries without a private MNT namespace")
                 .hint("add a mount namespace, or take maskedPaths and readonlyPaths away"));
         }

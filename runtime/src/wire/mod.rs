@@ -5,6 +5,8 @@
 //!   Hop(pidfd)   -->          the real process, when a hop was needed
 //!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
 //!             <-- Go(pid)
+//!   Idmap(n, fd) -->          the ids of mount n are mapped, by whom the file system belongs to
+//!             <-- Go
 //!   Hooks        -->          prestart, createRuntime (only if config.json has any)
 //!             <-- Go
 //!   Console(fd)  -->          to --console-socket, or kept by the caller
@@ -30,6 +32,8 @@ pub enum Word {
     Hop(OwnedFd),
     /// A user namespace waits for its maps.
     Map,
+    /// The detached bind mount with this index in config.json is to show its files' owners through a user namespace.
+    Idmap(usize, OwnedFd),
     /// The mounts stand, the root is not yet pivoted: time for the runtime's hooks.
     Hooks,
     /// The master of the container's terminal.
@@ -49,6 +53,7 @@ const LONGEST: usize = 16 * 1024;
 
 const HOP: u8 = b'P';
 const MAP: u8 = b'M';
+const IDMAP: u8 = b'I';
 const HOOKS: u8 = b'H';
 const CONSOLE: u8 = b'C';
 const LISTENER: u8 = b'L';
@@ -85,6 +90,14 @@ impl Child {
     pub fn map(&self) -> Result<i32> {
         self.say(&[MAP], None)?;
         self.go()
+    }
+
+    /// Lets the parent map the ids of a mount and waits for it.
+    pub fn idmap(&self, index: usize, tree: &OwnedFd) -> Result<()> {
+        let mut bytes = vec![IDMAP];
+        bytes.extend(index.to_le_bytes());
+        self.say(&bytes, Some(tree.as_fd()))?;
+        self.go().map(drop)
     }
 
     /// Lets the parent run its hooks and waits for them. Gives this process's pid as the runtime sees it.
@@ -147,6 +160,9 @@ impl Parent {
             ([], _) => Ok(Word::End),
             ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
             ([MAP], _) => Ok(Word::Map),
+            ([IDMAP, index @ ..], Some(fd)) => {
+                Ok(Word::Idmap(usize::from_le_bytes(index.try_into().map_err(|_| odd())?), fd))
+            }
             ([HOOKS], _) => Ok(Word::Hooks),
             ([CONSOLE], Some(fd)) => Ok(Word::Console(fd)),
             ([LISTENER, number @ ..], _) => {
