@@ -87,6 +87,10 @@ impl Attendant<'_> {
                     maps::write(*pid, linux)?;
                     wire.go(*pid)?;
                 }
+                Word::Time => {
+                    maps::write_time_offsets(*pid, linux)?;
+                    wire.go(*pid)?;
+                }
                 Word::Idmap(index, tree) => {
                     idmap(index, tree)?;
                     wire.go(*pid)?;

@@ -5,6 +5,8 @@
 //!   Hop(pidfd)   -->          the real process, when a hop was needed
 //!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
 //!             <-- Go(pid)
+//!   Time         -->          the offsets of the new time namespace, written by whoever owns this process's files
+//!             <-- Go
 //!   Idmap(n, fd) -->          the ids of mount n are mapped, by whom the file system belongs to
 //!             <-- Go
 //!   Hooks        -->          prestart, createRuntime (only if config.json has any)
@@ -32,6 +34,8 @@ pub enum Word {
     Hop(OwnedFd),
     /// A user namespace waits for its maps.
     Map,
+    /// A new time namespace waits for its offsets; nobody is in it yet.
+    Time,
     /// The detached bind mount with this index in config.json is to show its files' owners through a user namespace.
     Idmap(usize, OwnedFd),
     /// The mounts stand, the root is not yet pivoted: time for the runtime's hooks.
@@ -53,6 +57,7 @@ const LONGEST: usize = 16 * 1024;
 
 const HOP: u8 = b'P';
 const MAP: u8 = b'M';
+const TIME: u8 = b'T';
 const IDMAP: u8 = b'I';
 const HOOKS: u8 = b'H';
 const CONSOLE: u8 = b'C';
@@ -90,6 +95,12 @@ impl Child {
     pub fn map(&self) -> Result<i32> {
         self.say(&[MAP], None)?;
         self.go()
+    }
+
+    /// Asks for the offsets of a new time namespace and waits until they are written.
+    pub fn time(&self) -> Result<()> {
+        self.say(&[TIME], None)?;
+        self.go().map(drop)
     }
 
     /// Lets the parent map the ids of a mount and waits for it.
@@ -160,6 +171,7 @@ impl Parent {
             ([], _) => Ok(Word::End),
             ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
             ([MAP], _) => Ok(Word::Map),
+            ([TIME], _) => Ok(Word::Time),
             ([IDMAP, index @ ..], Some(fd)) => {
                 Ok(Word::Idmap(usize::from_le_bytes(index.try_into().map_err(|_| odd())?), fd))
             }
