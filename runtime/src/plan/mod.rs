@@ -65,17 +65,17 @@ impl Plan {
         let linux = spec.linux.as_ref().unwrap_or(&none);
         let namespaces = namespaces::Namespaces::decide(&linux.namespaces);
         let label = linux.mount_label.as_deref();
+        let rootfs = decide_rootfs(spec.root.as_ref(), linux, bundle, no_pivot)?;
         let mounts = spec
             .mounts
             .iter()
-            .map(|m| mounts::Mount::decide(m, bundle, label))
+            .map(|m| mounts::Mount::decide(m, bundle, &rootfs.path, label))
             .collect::<Result<Vec<_>>>()?;
         let devices = if mounts.iter().any(mounts::Mount::replaces_dev) {
             None
         } else {
             Some(devices::decide(&linux.devices)?)
         };
-        let rootfs = decide_rootfs(spec.root.as_ref(), linux, bundle, no_pivot)?;
         let route = namespaces::Route::decide(&namespaces);
         let process = spec
             .process
