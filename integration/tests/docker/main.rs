@@ -3,7 +3,6 @@
 
 mod build;
 mod command;
-mod daemon;
 mod exec;
 mod files;
 mod info;

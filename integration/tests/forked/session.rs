@@ -1,11 +1,7 @@
-//! What a process must not inherit, and the network it gets.
+//! What a process must not inherit.
 
-use std::net::UdpSocket;
-
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use pinnace::init::session::{Keyring, join_keyring, new_session, reset_inherited};
-use pinnace::net::loopback_up;
 use pinnace::sys::keyring;
 
 use super::{Case, status};
@@ -14,7 +10,6 @@ pub const CASES: &[Case] = &[
     ("session::no_signal_is_blocked_or_ignored", no_signal_is_blocked_or_ignored),
     ("session::it_is_a_new_one", it_is_a_new_one),
     ("session::the_keyring_is_the_containers", the_keyring_is_the_containers),
-    ("session::the_loopback_device_is_up", the_loopback_device_is_up),
 ];
 
 fn no_signal_is_blocked_or_ignored() {
@@ -48,19 +43,4 @@ fn the_keyring_is_the_containers() {
     let permissions = u32::from_str_radix(fields[3], 16).unwrap();
     assert_eq!(permissions & 0x8_0000, 0x8_0000, "its user may search it");
     join_keyring(&id, Keyring::Exec).unwrap();
-}
-
-fn the_loopback_device_is_up() {
-    unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let to_itself = || {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.send_to(b"there", socket.local_addr()?)?;
-        Ok::<UdpSocket, std::io::Error>(socket)
-    };
-    assert!(to_itself().is_err(), "a new network namespace reaches nothing yet");
-    loopback_up().unwrap();
-    let socket = to_itself().unwrap();
-    let mut buffer = [0; 8];
-    assert_eq!(socket.recv(&mut buffer).unwrap(), 5);
-    loopback_up().unwrap();
 }

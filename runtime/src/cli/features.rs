@@ -146,7 +146,7 @@ fn linux() -> Linux {
             flags: ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
         },
         mount_extensions: MountExtensions { idmap: YES },
-        net_devices: Enabled { enabled: false },
+        net_devices: Enabled { enabled: true },
     }
 }
 

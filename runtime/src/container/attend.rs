@@ -11,6 +11,8 @@ use super::{console, maps};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::launch::Born;
+use crate::net;
+use crate::net::devices::Device;
 use crate::spec::Linux;
 use crate::spec::oci::{LinuxNamespaceType, PosixRlimit};
 use crate::sys::process::{pidfd_getfd, pidfd_signal};
@@ -22,12 +24,12 @@ pub(super) struct Attendant<'a> {
     pub linux: &'a Linux,
     /// Runs prestart and createRuntime for this pid.
     pub hooks: &'a mut dyn FnMut(Pid) -> Result<()>,
-    /// Maps the ids of the mount with this index.
-    pub idmap: &'a mut dyn FnMut(usize, OwnedFd) -> Result<()>,
     /// Takes the seccomp listener of this pid.
     pub listener: &'a mut dyn FnMut(Pid, OwnedFd) -> Result<()>,
     /// Where the terminal's master goes; without one the caller keeps it.
     pub console_socket: Option<&'a Path>,
+    /// Network devices to move.
+    pub net_devices: &'a [Device],
     /// Limits of the process.
     pub rlimits: &'a [PosixRlimit],
     /// The score that the kernel's out-of-memory killer goes by.
@@ -69,7 +71,8 @@ impl Attendant<'_> {
         hop: bool,
         console: &mut Option<OwnedFd>,
     ) -> Result<()> {
-        let Self { linux, hooks, idmap, listener, console_socket, rlimits, oom_score_adj, cgroup } = self;
+        let Self { linux, hooks, listener, console_socket, net_devices, rlimits, oom_score_adj, cgroup } =
+            self;
         if let (false, Some(score)) = (hop, oom_score_adj) {
             super::limits::set_oom_score(*pid, score)?;
         }
@@ -87,12 +90,8 @@ impl Attendant<'_> {
                     maps::write(*pid, linux)?;
                     wire.go(*pid)?;
                 }
-                Word::Time => {
-                    maps::write_time_offsets(*pid, linux)?;
-                    wire.go(*pid)?;
-                }
-                Word::Idmap(index, tree) => {
-                    idmap(index, tree)?;
+                Word::Network => {
+                    move_devices(*pid, net_devices)?;
                     wire.go(*pid)?;
                 }
                 Word::Hooks => {
@@ -111,6 +110,12 @@ impl Attendant<'_> {
             }
         }
     }
+}
+
+fn move_devices(pid: Pid, devices: &[Device]) -> Result<()> {
+    let path = format!("/proc/{pid}/ns/net");
+    let namespace = std::fs::File::open(&path).or_fail("open", || format!("open {path}"))?;
+    net::devices::move_into(devices, namespace)
 }
 
 fn in_user_namespace(linux: &Linux) -> bool {

@@ -72,12 +72,12 @@ impl Container {
         let ready = Attendant {
             linux,
             hooks: &mut |_| Ok(()),
-            idmap: &mut |_, _| Err(Error::invalid("an exec mounts nothing")),
             listener: &mut |pid, fd| {
                 let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
                 super::listener::send(seccomp, &fd, &told, pid)
             },
             console_socket: options.console_socket.as_deref(),
+            net_devices: &[],
             rlimits: &options.process.rlimits,
             oom_score_adj: options.process.oom_score_adj,
             cgroup: None,

@@ -33,6 +33,7 @@ use crate::cgroup::{Entry, View};
 use crate::container::state::Status;
 use crate::error::{Error, OrFail, Result};
 use crate::net;
+use crate::net::devices::Device;
 use crate::plan::Plan;
 use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{NET, USER};
@@ -59,6 +60,8 @@ pub struct Init<'a> {
     pub views: &'a [View],
     /// Bind sources that the parent has opened, by index of the mount.
     pub sources: &'a mut [Option<OwnedFd>],
+    /// The host's network devices that it gets.
+    pub net_devices: &'a [Device],
     /// Makes the state that hooks read, from a status and a pid.
     pub hook_state: &'a dyn Fn(Status, i32) -> Result<Vec<u8>>,
     /// Keep the caller's session keyring.
@@ -178,9 +181,16 @@ fn scheduling(init: &mut Init<'_>) -> Result<()> {
     schedule::apply(init.who.process, &init.plan.linux())
 }
 
-/// The loopback device of a new network namespace.
+/// The loopback device of a new network namespace, and the devices that the runtime moves in.
 fn network(init: &mut Init<'_>) -> Result<()> {
-    if init.plan.namespaces.new & NET != 0 { net::loopback_up() } else { Ok(()) }
+    if init.plan.namespaces.new & NET != 0 {
+        net::loopback_up()?;
+    }
+    if !init.net_devices.is_empty() {
+        init.who.wire.network()?;
+        net::devices::set_up(init.net_devices)?;
+    }
+    Ok(())
 }
 
 /// Closes everything of the runtime's before a path of the container is walked by name.

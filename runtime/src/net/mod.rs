@@ -1,5 +1,8 @@
 //! Networks: what a container's network namespace gets. It never makes an interface and never talks to the network.
 
+pub mod devices;
+mod netlink;
+
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::error::{OrFail, Result};

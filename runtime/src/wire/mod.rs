@@ -5,9 +5,7 @@
 //!   Hop(pidfd)   -->          the real process, when a hop was needed
 //!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
 //!             <-- Go(pid)
-//!   Time         -->          the offsets of the new time namespace, written by whoever owns this process's files
-//!             <-- Go
-//!   Idmap(n, fd) -->          the ids of mount n are mapped, by whom the file system belongs to
+//!   Network      -->          network devices, moved into the namespace (only if config.json has any)
 //!             <-- Go
 //!   Hooks        -->          prestart, createRuntime (only if config.json has any)
 //!             <-- Go
@@ -34,10 +32,8 @@ pub enum Word {
     Hop(OwnedFd),
     /// A user namespace waits for its maps.
     Map,
-    /// A new time namespace waits for its offsets; nobody is in it yet.
-    Time,
-    /// The detached bind mount with this index in config.json is to show its files' owners through a user namespace.
-    Idmap(usize, OwnedFd),
+    /// The network namespace waits for its devices.
+    Network,
     /// The mounts stand, the root is not yet pivoted: time for the runtime's hooks.
     Hooks,
     /// The master of the container's terminal.
@@ -57,8 +53,7 @@ const LONGEST: usize = 16 * 1024;
 
 const HOP: u8 = b'P';
 const MAP: u8 = b'M';
-const TIME: u8 = b'T';
-const IDMAP: u8 = b'I';
+const NETWORK: u8 = b'N';
 const HOOKS: u8 = b'H';
 const CONSOLE: u8 = b'C';
 const LISTENER: u8 = b'L';
@@ -97,18 +92,10 @@ impl Child {
         self.go()
     }
 
-    /// Asks for the offsets of a new time namespace and waits until they are written.
-    pub fn time(&self) -> Result<()> {
-        self.say(&[TIME], None)?;
-        self.go().map(drop)
-    }
-
-    /// Lets the parent map the ids of a mount and waits for it.
-    pub fn idmap(&self, index: usize, tree: &OwnedFd) -> Result<()> {
-        let mut bytes = vec![IDMAP];
-        bytes.extend(index.to_le_bytes());
-        self.say(&bytes, Some(tree.as_fd()))?;
-        self.go().map(drop)
+    /// Waits for the network devices that the parent moves.
+    pub fn network(&self) -> Result<i32> {
+        self.say(&[NETWORK], None)?;
+        self.go()
     }
 
     /// Lets the parent run its hooks and waits for them. Gives this process's pid as the runtime sees it.
@@ -171,10 +158,7 @@ impl Parent {
             ([], _) => Ok(Word::End),
             ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
             ([MAP], _) => Ok(Word::Map),
-            ([TIME], _) => Ok(Word::Time),
-            ([IDMAP, index @ ..], Some(fd)) => {
-                Ok(Word::Idmap(usize::from_le_bytes(index.try_into().map_err(|_| odd())?), fd))
-            }
+            ([NETWORK], _) => Ok(Word::Network),
             ([HOOKS], _) => Ok(Word::Hooks),
             ([CONSOLE], Some(fd)) => Ok(Word::Console(fd)),
             ([LISTENER, number @ ..], _) => {
