@@ -37,11 +37,3 @@ pub fn knows_flags(flags: libc::c_ulong) -> bool {
     };
     check(ret) == Err(Errno::EFAULT)
 }
-
-/// SECCOMP_GET_ACTION_AVAIL: whether this kernel knows the action `ret` (a SECCOMP_RET_* without data).
-pub fn knows_action(ret: u32) -> bool {
-    // SAFETY: the kernel reads four bytes of a live u32.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const ret) };
-    check(answer).is_ok()
-}
