@@ -71,7 +71,7 @@ pub(super) fn update(cgroup: &Cgroup, r: &Resources) -> Result<()> {
     let now = memory.ok().flatten().and_then(|dir| memory_now(&dir));
     let (v1, v2) = groups(cgroup, r, now)?;
     for group in &v1 {
-        let node = cgroup.node(&group.controller).ok_or_else(|| missing(&group.controller))?;
+        let node = cgroup.node(&group.controller).ok_or_else(|| missing(group))?;
         let dir = node.open().or_fail("openat2", || format!("open {}", node.path))?;
         group.apply(&dir)?;
     }
@@ -92,13 +92,13 @@ fn groups(cgroup: &Cgroup, r: &Resources, memory_now: Option<u64>) -> Result<(Ve
     let (v1, elsewhere): (Vec<_>, Vec<_>) =
         v1::settings(r, memory_now)?.into_iter().partition(|g| cgroup.node(&g.controller).is_some());
     let Some(first) = elsewhere.first() else { return Ok((v1, Vec::new())) };
-    let Some(unified) = unified else { return Err(missing(&first.controller)) };
+    let Some(unified) = unified else { return Err(missing(first)) };
     let offered = controllers::offered(unified)?;
     let mut v2 = v2::settings(r)?;
     for group in &elsewhere {
         let name = if group.controller == "blkio" { "io" } else { &*group.controller };
         if !offered.iter().any(|c| c == name) {
-            return Err(missing(&group.controller));
+            return Err(missing(group));
         }
     }
     let wanted = |g: &Group| {
@@ -140,7 +140,7 @@ fn build<'c>(
         }
     }
     if let Some(group) = plan.v1.iter().find(|g| !places.iter().any(|p| p.node.has(&g.controller))) {
-        return Err(missing(&group.controller));
+        return Err(missing(group));
     }
     limit_devices(cgroup, &places, &plan.devices)?;
     Ok(places)
@@ -188,7 +188,8 @@ fn dispensable(cgroup: &Cgroup, plan: &Plan, node: &Node, errno: Errno) -> Resul
     {
         return Ok(true);
     }
-    if !cgroup.rootless || cgroup.given || !matches!(errno, Errno::EPERM | Errno::EACCES | Errno::EROFS) {
+    if cgroup.given || !matches!(errno, Errno::EPERM | Errno::EACCES | Errno::EROFS) || !cgroup.is_rootless()
+    {
         return Ok(false);
     }
     if pure_v2 && !plan.v2.is_empty() {
@@ -254,7 +255,7 @@ fn limit_devices(cgroup: &Cgroup, places: &[Place<'_>], policy: &Policy) -> Resu
             .hint("mount the devices controller, or cgroup2")),
     };
     match result {
-        Err(error) if cgroup.rootless => {
+        Err(error) if cgroup.is_rootless() => {
             log::debug!("device rules of a rootless container are not set: {error}");
             Ok(())
         }

@@ -7,6 +7,7 @@ use nix::fcntl::OFlag;
 
 use super::device::{Access, Devices, Policy, Type};
 use super::dir::{Dir, write_line};
+use super::host::in_user_namespace;
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// One line for one of the two files.
@@ -112,10 +113,7 @@ fn write(dir: &Dir, changes: &[Change]) -> Result<()> {
 /// In a user namespace device rules can't be set, and need not be: no device can be made or opened there that the host
 /// did not hand in.
 pub(super) fn excused(errno: Errno) -> bool {
-    // The first namespace maps all ids to themselves (man 7 user_namespaces).
-    let first = |map: &str| map.split_whitespace().eq(["0", "0", "4294967295"]);
-    let excused = matches!(errno, Errno::EPERM | Errno::EACCES)
-        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !first(&map));
+    let excused = matches!(errno, Errno::EPERM | Errno::EACCES) && in_user_namespace();
     if excused {
         log::debug!("device rules are not set in a user namespace: {errno}");
     }

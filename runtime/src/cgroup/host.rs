@@ -136,6 +136,13 @@ fn usual_place(names: &str) -> Option<String> {
     is(&place, CGROUP_SUPER_MAGIC).then_some(place)
 }
 
+/// Whether this process lives in another user namespace than the first, which maps all ids to themselves (man 7
+/// user_namespaces).
+pub(super) fn in_user_namespace() -> bool {
+    let first = |map: &str| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !first(&map))
+}
+
 fn is(path: &str, kind: FsType) -> bool {
     statfs(path).is_ok_and(|s| s.filesystem_type() == kind)
 }

@@ -104,8 +104,8 @@ pub struct Cgroup {
     nodes: Vec<Node>,
     /// The place was asked for, so the container must not run outside of it.
     given: bool,
-    /// A place that can't be made is no error if nothing depends on it.
-    rootless: bool,
+    /// A place that can't be made is no error if nothing depends on it. None: it depends on who the caller is.
+    rootless: Option<bool>,
 }
 
 impl Cgroup {
@@ -126,11 +126,11 @@ impl Cgroup {
         place::from_paths(paths)
     }
 
-    /// For a caller without privileges: where no place and no limit was asked for, a cgroup that can't be made is done
-    /// without.
+    /// Whether the caller is without privileges over cgroups (`--rootless`): then, where no place and no limit was asked
+    /// for, a cgroup that can't be made is done without. Left out, that is so for every user but the host's root.
     #[must_use]
     pub fn rootless(mut self, rootless: bool) -> Self {
-        self.rootless = rootless;
+        self.rootless = Some(rootless);
         self
     }
 
@@ -238,6 +238,10 @@ impl Cgroup {
     /// /sys/kernel/cgroup/delegate.
     pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
         delegate::delegate(self, uid, gid)
+    }
+
+    fn is_rootless(&self) -> bool {
+        self.rootless.unwrap_or_else(|| !nix::unistd::geteuid().is_root() || host::in_user_namespace())
     }
 
     /// The node of a v1 controller.

@@ -47,7 +47,7 @@ pub(super) fn place(id: &str, cgroups_path: Option<&str>) -> Result<Cgroup> {
         (Mode::V2, Wish::Absolute(path)) => vec![unified(host::ROOT, host::join(host::ROOT, path))],
         _ => nodes(&host::read(mode)?, &wish)?,
     };
-    Ok(Cgroup { nodes, given: given.is_some(), rootless: false })
+    Ok(Cgroup { nodes, given: given.is_some(), rootless: None })
 }
 
 /// See [`Cgroup::from_paths`].
@@ -74,7 +74,7 @@ pub(super) fn from_paths(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
             }),
         }
     }
-    Ok(Cgroup { nodes, given: true, rootless: false })
+    Ok(Cgroup { nodes, given: true, rootless: None })
 }
 
 /// runtime-spec, config-linux.md#cgroups-path: the meaning of a relative path is the runtime's, which is runc's here.
@@ -213,7 +213,7 @@ mod tests {
                 (String::new(), "/no/unified/docker/id"),
             ]
         );
-        let cgroup = Cgroup { nodes, given: true, rootless: false };
+        let cgroup = Cgroup { nodes, given: true, rootless: None };
         let paths = cgroup.paths();
         assert_eq!(paths["cpuacct"], paths["cpu"]);
         assert_eq!(paths.keys().collect::<Vec<_>>(), ["", "cpu", "cpuacct", "devices", "name=systemd"]);

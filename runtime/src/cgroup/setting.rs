@@ -110,9 +110,11 @@ impl Group {
 }
 
 /// The error of a limit that nobody would enforce: the container must not run without it.
-pub(super) fn missing(controller: &str) -> Error {
+pub(super) fn missing(group: &Group) -> Error {
+    let controller = &group.controller;
+    let file = group.settings.first().map_or("", |s| &*s.file);
     Error::new(Kind::Host, unlimited(controller))
-        .hint(format!("mount or enable the {controller} controller, or take the limit out"))
+        .hint(format!("{file} needs the {controller} controller: mount or enable it, or take the limit out"))
 }
 
 fn unlimited(controller: &str) -> String {
