@@ -10,12 +10,19 @@ export TARGET_TRIPLE = $(shell integration/scripts/target)
 STEP := integration/scripts/step
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help build run test lint deny install uninstall clean deps deps-build deps-run dist
+# Of make conformance: which suite, where its checkout is, and which of its files.
+SUITE ?= bats
+SRC   ?=
+FILES ?=
+export SUITE SRC FILES
+
+.PHONY: help build run test conformance lint deny install uninstall clean deps deps-build deps-run dist
 
 help:
 	@echo 'make build      the static release binary, bin/pinnace'
 	@echo 'make run        a container from busybox, run by bin/pinnace'
 	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
+	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
 	@echo 'make deps       the Debian packages and the Rust target that the above need'
@@ -40,6 +47,9 @@ run: deps-run build
 
 test: deps build
 	@integration/scripts/test $(TESTS)
+
+conformance: build
+	@$(STEP) 'conformance: $(SUITE)' integration/conformance/run
 
 lint: deps-build
 	@$(STEP) 'rustfmt' cargo fmt --all --check
