@@ -141,8 +141,13 @@ fn executable(path: &Path) -> Result<(), Why> {
     if metadata.is_dir() {
         return Err(Why::Directory);
     }
-    faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)
-        .map_err(|errno| Why::Access(errno, refusal::of_access(path)))
+    match faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        // A seccomp profile that does not know faccessat2(2); the question never has EPERM for an answer. The older
+        // call leaves capabilities out, and is right for everybody who needs none.
+        Err(Errno::EPERM | Errno::ENOSYS) => faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::empty()),
+        answer => answer,
+    }
+    .map_err(|errno| Why::Access(errno, refusal::of_access(path)))
 }
 
 /// Becomes the program. Returns only if the kernel refuses, with the kernel's reason and what can be found out
