@@ -1,5 +1,7 @@
 //! Cgroups of the library, with real processes in them: made, joined, limited, frozen, killed, removed. Only below
 //! folders that these tests make themselves.
+// A panic is how a test fails, in its helpers too.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::ffi::CString;

@@ -5,68 +5,83 @@ use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::containerd;
 use super::image;
 use super::room::Room;
 use super::shell::{Container, Shell};
 use crate::host::{LIMIT, eventually};
+use crate::host_process::{ends_within, send};
 use crate::runtime_binary;
 
 /// A dockerd and the shell whose `docker` talks to it.
 #[derive(Debug)]
 pub struct Docker {
     shell: Shell,
+    daemon: i32,
 }
 
 impl Docker {
     /// Starts one that has the image `busybox`, and `pinnace` as its default runtime.
     pub fn new() -> Self {
-        Self::configured(true)
+        Self::with(&json!({ "default-runtime": "pinnace" }), "true")
     }
 
-    /// Starts one that knows `pinnace` beside its own default runtime.
-    pub fn with_default_runc() -> Self {
-        Self::configured(false)
-    }
-
-    fn configured(default: bool) -> Self {
-        let room = Room::new("docker");
-        let containerd = containerd::start(&room);
+    /// Starts one that knows `pinnace`, with more settings of daemon.json, after a shell line that prepares the room.
+    pub fn with(settings: &Value, prepare: &str) -> Self {
         let mut config = json!({ "runtimes": { "pinnace": { "path": runtime_binary() } } });
-        if default {
-            config["default-runtime"] = json!("pinnace");
+        for (key, value) in settings.as_object().into_iter().flatten() {
+            config[key] = value.clone();
         }
+        let room = Room::new("docker");
         fs::write(room.path("daemon.json"), config.to_string()).expect("write daemon.json");
-        let host = format!("unix://{}", room.path("docker.sock"));
+        let containerd = containerd::start(&room);
+        let mut shell = Shell::new(room);
+        shell.set("DOCKER_HOST", &format!("unix://{}", shell.room().path("docker.sock")));
+        // The command line tool of Debian, where there is also another.
+        if Path::new("/usr/bin/docker").exists() {
+            shell.script("docker", "exec /usr/bin/docker \"$@\"");
+        }
+        shell.output(prepare);
+        let answers = eventually(LIMIT, || Path::new(&containerd).exists().then_some(()));
+        assert!(answers.is_some(), "containerd does not listen\n{}", shell.room().logs());
+        let mut docker = Self { shell, daemon: 0 };
+        docker.start();
+        let archive = image::tar(docker.room());
+        docker.output(&format!(
+            "docker import --change 'CMD [\"sh\"]' {} {}",
+            archive.display(),
+            image::NAME
+        ));
+        docker
+    }
+
+    /// Starts dockerd; returns when it answers.
+    pub fn start(&mut self) {
+        let room = self.shell.room();
         let flags = [
             ("--config-file", room.path("daemon.json")),
-            ("--containerd", containerd.clone()),
+            ("--containerd", room.path("containerd.sock")),
             ("--data-root", room.path("docker")),
             ("--exec-root", room.path("docker-exec")),
             ("--pidfile", room.path("docker.pid")),
-            ("--host", host.clone()),
+            ("--host", format!("unix://{}", room.path("docker.sock"))),
             ("--cgroup-parent", room.cgroup().to_owned()),
             ("--exec-opt", "native.cgroupdriver=cgroupfs".to_owned()),
             ("--log-level", "warn".to_owned()),
         ];
         let words = flags.iter().flat_map(|(flag, value)| [*flag, value.as_str()]);
         let words: Vec<&str> = std::iter::once("dockerd").chain(words).collect();
-        let answers = eventually(LIMIT, || Path::new(&containerd).exists().then_some(()));
-        assert!(answers.is_some(), "containerd does not listen\n{}", room.logs());
-        room.start(&words);
-        let mut shell = Shell::new(room);
-        shell.set("DOCKER_HOST", &host);
-        // The command line tool of Debian, where there is also another.
-        if Path::new("/usr/bin/docker").exists() {
-            shell.script("docker", "exec /usr/bin/docker \"$@\"");
-        }
-        let up = eventually(LIMIT, || (shell.sh("docker version").code == 0).then_some(()));
-        assert!(up.is_some(), "dockerd does not answer\n{}", shell.room().logs());
-        let archive = image::tar(shell.room());
-        shell.output(&format!("docker import --change 'CMD [\"sh\"]' {} {}", archive.display(), image::NAME));
-        Self { shell }
+        self.daemon = room.start(&words);
+        let up = eventually(LIMIT, || (self.shell.sh("docker version").code == 0).then_some(()));
+        assert!(up.is_some(), "dockerd does not answer\n{}", self.shell.room().logs());
+    }
+
+    /// Ends dockerd as its service manager does.
+    pub fn stop(&self) {
+        assert!(send(self.daemon, libc::SIGTERM), "no dockerd to stop");
+        assert!(ends_within(self.daemon, LIMIT), "dockerd does not stop\n{}", self.shell.room().logs());
     }
 
     /// A name for a container that is removed, with its volumes, when the guard is dropped.

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -16,7 +17,7 @@ use crate::host_process::Process;
 /// Where engines and what they call are found; Debian's iptables is in /usr/sbin.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A room; there is one for each test program.
+/// A room; each engine has its own.
 #[derive(Debug)]
 pub struct Room {
     directory: PathBuf,
@@ -35,7 +36,9 @@ struct Keeper {
 impl Room {
     /// Makes a room whose names begin with the name of the engine.
     pub fn new(engine: &str) -> Self {
-        let name = format!("pinnace-{engine}-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pinnace-{engine}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(&name);
         for part in ["log", "calls", "bin"] {
             fs::create_dir_all(directory.join(part)).expect("make the room's directory");

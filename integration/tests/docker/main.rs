@@ -3,6 +3,7 @@
 
 mod build;
 mod command;
+mod daemon;
 mod exec;
 mod files;
 mod info;

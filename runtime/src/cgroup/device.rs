@@ -48,12 +48,13 @@ impl Access {
         self.0 == 0
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self> {
-        text.chars().try_fold(Self::default(), |all, letter| match letter {
-            'r' => Ok(all.or(Self::READ)),
-            'w' => Ok(all.or(Self::WRITE)),
-            'm' => Ok(all.or(Self::MKNOD)),
-            _ => Err(Error::invalid(format!("device access {text:?} has another letter than r, w and m"))),
+    /// Letters that mean nothing are passed over, as with runc: engines write "rwa".
+    pub(super) fn parse(text: &str) -> Self {
+        text.chars().fold(Self::default(), |all, letter| match letter {
+            'r' => all.or(Self::READ),
+            'w' => all.or(Self::WRITE),
+            'm' => all.or(Self::MKNOD),
+            _ => all,
         })
     }
 }
@@ -178,7 +179,7 @@ fn parse(index: usize, rule: &oci::LinuxDeviceCgroup) -> Result<Rule> {
         None | Some("") => {
             return Err(Error::invalid(format!("device access at {index} field cannot be empty")));
         }
-        Some(text) => Access::parse(text)?,
+        Some(text) => Access::parse(text),
     };
     let number = |what: &str, n: Option<i64>| match n {
         None | Some(-1) => Ok(None),
@@ -297,7 +298,6 @@ pub(super) mod tests {
             (r#"{"allow":true,"type":"c"}"#, "device access at 0 field cannot be empty"),
             (r#"{"allow":true,"access":""}"#, "device access at 0 field cannot be empty"),
             (r#"{"allow":true,"type":"p","access":"r"}"#, "invalid cgroup device type \"p\""),
-            (r#"{"type":"c","access":"rx"}"#, "device access \"rx\" has another letter than r, w and m"),
             (
                 r#"{"type":"c","major":4294967296,"access":"r"}"#,
                 "device rule 0: major number 4294967296 is not a device number",

@@ -64,7 +64,7 @@ fn parse_line(line: &str) -> Option<(Devices, Access)> {
         "c" => Type::Char,
         _ => return None,
     };
-    Some((Devices { major: number(major)?, minor: number(minor)?, kind }, Access::parse(access).ok()?))
+    Some((Devices { major: number(major)?, minor: number(minor)?, kind }, Access::parse(access)))
 }
 
 /// The fewest lines that lead from one policy (None: an unknown one) to the other.

@@ -179,7 +179,7 @@ mod tests {
                 let letters = [(2, 'r'), (4, 'w'), (1, 'm')];
                 let text: String =
                     letters.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, l)| *l).collect();
-                (Devices { major, minor, kind }, Access::parse(&text).unwrap())
+                (Devices { major, minor, kind }, Access::parse(&text))
             });
         (any::<bool>(), prop::collection::vec(exception, 0..12))
             .prop_map(|(allow, list)| Policy { allow, exceptions: list.into_iter().collect() })

@@ -24,6 +24,8 @@ pub(super) struct Attendant<'a> {
     pub linux: &'a Linux,
     /// Runs prestart and createRuntime for this pid.
     pub hooks: &'a mut dyn FnMut(Pid) -> Result<()>,
+    /// Maps the ids of the mount with this index.
+    pub idmap: &'a mut dyn FnMut(usize, OwnedFd) -> Result<()>,
     /// Takes the seccomp listener of this pid.
     pub listener: &'a mut dyn FnMut(Pid, OwnedFd) -> Result<()>,
     /// Where the terminal's master goes; without one the caller keeps it.
@@ -71,8 +73,17 @@ impl Attendant<'_> {
         hop: bool,
         console: &mut Option<OwnedFd>,
     ) -> Result<()> {
-        let Self { linux, hooks, listener, console_socket, net_devices, rlimits, oom_score_adj, cgroup } =
-            self;
+        let Self {
+            linux,
+            hooks,
+            idmap,
+            listener,
+            console_socket,
+            net_devices,
+            rlimits,
+            oom_score_adj,
+            cgroup,
+        } = self;
         if let (false, Some(score)) = (hop, oom_score_adj) {
             super::limits::set_oom_score(*pid, score)?;
         }
@@ -92,6 +103,14 @@ impl Attendant<'_> {
                 }
                 Word::Network => {
                     move_devices(*pid, net_devices)?;
+                    wire.go(*pid)?;
+                }
+                Word::Time => {
+                    maps::write_time_offsets(*pid, linux)?;
+                    wire.go(*pid)?;
+                }
+                Word::Idmap(index, tree) => {
+                    idmap(index, tree)?;
                     wire.go(*pid)?;
                 }
                 Word::Hooks => {

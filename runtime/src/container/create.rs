@@ -16,7 +16,7 @@ use super::record::{Flags, State};
 use super::state::{HookState, Status};
 use super::{CreateOptions, Runtime, Started, console, listen, notify};
 use crate::cgroup::Cgroup;
-use crate::error::{OrFail, Result};
+use crate::error::{Error, OrFail, Result};
 use crate::init::{self, Init, Who};
 use crate::launch;
 use crate::net;
@@ -92,7 +92,7 @@ impl Attempt<'_> {
         let entry = cgroup.entry()?;
         let views =
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
-        let mut sources = open_sources(plan)?;
+        let mut sources = open_sources(plan);
         let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
         let net_devices = net::devices::look(&plan.linux().net_devices)?;
         let preserve_fds = listen::preserved(options.preserve_fds)?;
@@ -123,6 +123,10 @@ impl Attempt<'_> {
         Attendant {
             linux: &linux,
             hooks: &mut |pid| self.run_hooks(pid),
+            idmap: &mut |index, tree| match plan.mounts.get(index) {
+                Some(mount) => super::idmap::apply(&tree, mount, plan),
+                None => Err(Error::invalid(format!("there is no mount {index}"))),
+            },
             listener: &mut |pid, fd| {
                 super::listener::send(
                     seccomp,
@@ -195,18 +199,15 @@ fn make_gate(dir: &Dir) -> Result<OwnedFd> {
     nix::fcntl::open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).or_fail("open", failed)
 }
 
-/// Bind sources that a process in a user namespace could not reach by itself are opened here, as the caller.
-fn open_sources(plan: &Plan) -> Result<Vec<Option<OwnedFd>>> {
+/// Bind sources that a process in a user namespace may not be able to reach by itself are opened here, as the caller.
+/// One that is not there now may be in the container's own tree later: if not, the container says so.
+fn open_sources(plan: &Plan) -> Vec<Option<OwnedFd>> {
     let user = plan.namespaces.private(USER);
     plan.mounts
         .iter()
         .map(|mount| match &mount.kind {
-            Kind::Bind { source, recursive } if user || mount.is_idmapped() => {
-                let tree = init::open_source(source, *recursive)?;
-                super::idmap::apply(&tree, mount, plan)?;
-                Ok(Some(tree))
-            }
-            _ => Ok(None),
+            Kind::Bind { source, recursive } if user => init::open_source(source, *recursive).ok(),
+            _ => None,
         })
         .collect()
 }

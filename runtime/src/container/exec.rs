@@ -72,6 +72,7 @@ impl Container {
         let ready = Attendant {
             linux,
             hooks: &mut |_| Ok(()),
+            idmap: &mut |_, _| Err(Error::invalid("an exec mounts nothing")),
             listener: &mut |pid, fd| {
                 let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
                 super::listener::send(seccomp, &fd, &told, pid)

@@ -347,6 +347,7 @@ fn signal_text(signal: Signal) -> String {
         Signal::SIGPIPE => "broken pipe",
         Signal::SIGALRM => "alarm clock",
         Signal::SIGTERM => "terminated",
+        Signal::SIGSYS => "bad system call",
         other => return other.as_str().to_owned(),
     };
     text.to_owned()

@@ -19,6 +19,20 @@ pub(super) fn write(pid: Pid, linux: &Linux) -> Result<()> {
     put(pid, "uid_map", &lines(&linux.uid_mappings)?)
 }
 
+/// Writes the offsets of a process's new time namespace (time_namespaces(7)).
+pub(super) fn write_time_offsets(pid: Pid, linux: &Linux) -> Result<()> {
+    let mut text = String::new();
+    for (clock, offset) in &linux.time_offsets {
+        let (seconds, nanoseconds) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        writeln!(text, "{clock} {seconds} {nanoseconds}")
+            .map_err(|_| Error::invalid("write linux.timeOffsets"))?;
+    }
+    let path = format!("/proc/{pid}/timens_offsets");
+    std::fs::write(&path, text)
+        .or_fail("write", || format!("set linux.timeOffsets in {path}"))
+        .map_err(|error| error.hint("clocks are monotonic and boottime"))
+}
+
 fn put(pid: Pid, name: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{name}");
     let what = || format!("write {:?} to {path}", text.trim_end());

@@ -345,3 +345,22 @@ fn a_write_that_fails_leaves_nothing() {
     assert!(error.to_string().contains("config.json"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..256)) {
+        drop(State::from_json(&bytes));
+    }
+
+    /// A torn or changed state.json is refused, or is a state: never a panic, never half of one.
+    #[test]
+    fn no_damage_makes_the_reader_panic(cut in 0usize..4000, at in 0usize..4000, byte: u8) {
+        let mut json = state("a").to_json(&spec::parse(CONFIG.as_bytes()).unwrap()).unwrap();
+        if let Some(damaged) = json.get_mut(at) {
+            *damaged = byte;
+        }
+        drop(State::from_json(&json));
+        json.truncate(cut.min(json.len() - 1));
+        proptest::prop_assert!(State::from_json(&json).is_err());
+    }
+}

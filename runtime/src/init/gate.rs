@@ -2,7 +2,7 @@
 //! descriptor beside its own: the gate, a FIFO in the state directory that `start` writes one byte to. What goes wrong
 //! behind the gate goes back the same way.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 
 use nix::errno::Errno;
 
@@ -10,16 +10,20 @@ use super::Init;
 use crate::container::hooks::{HookKind, Setting, run_all};
 use crate::container::state::Status;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::sys::process::{close_all_but, set_parent_death_signal};
+use crate::sys::process::{close, set_parent_death_signal};
 
 /// Tells the runtime that everything is set up and dropped.
 pub fn ready(init: &mut Init<'_>) -> Result<()> {
     // From here on the container outlives the runtime.
     set_parent_death_signal(0).or_fail("prctl", || "untie init from the runtime")?;
     init.who.wire.ready()?;
-    // The wire is of no more use; only the gate stays.
-    close_all_but(3 + init.who.preserve_fds, &mut vec![init.gate.as_raw_fd()])
-        .or_fail("close_range", || "close the wire")
+    // The wire is of no more use; only the gate stays, and a seccomp listener until the runtime has taken its copy and
+    // the program takes over. The filter is loaded by now: only what every profile allows may be called.
+    if let Some(proc) = init.made.proc.take() {
+        close(proc.into_raw_fd());
+    }
+    close(init.who.wire.fd().as_raw_fd());
+    Ok(())
 }
 
 /// Waits for `start`.

@@ -121,7 +121,10 @@ fn filter(who: &Who<'_>) -> Result<()> {
         // The number that the kernel gives next is the lowest that is free.
         let probe =
             std::io::stdin().as_fd().try_clone_to_owned().or_fail("fcntl", || "find a free descriptor")?;
-        who.wire.listener(probe.as_raw_fd())?;
+        let number = probe.as_raw_fd();
+        // Free before the runtime looks, or it would take this copy for the listener.
+        drop(probe);
+        who.wire.listener(number)?;
     }
     let listener = filter.load().map_err(|errno| {
         Error::os("seccomp", errno, "load the seccomp filter")

@@ -3,15 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::Mode;
 
 use super::Init;
 use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
 use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER, name};
-use crate::spec::oci::LinuxTimeOffset;
 use crate::sys::process::{set_parent_death_signal, set_root_ids, set_undumpable};
 
 /// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
@@ -62,6 +59,11 @@ fn enter(namespaces: &Namespaces) -> Result<()> {
     for (flag, path) in namespaces.join.iter().filter(|(flag, _)| *flag != PID) {
         opened.push((*flag, path, open_namespace(path)?));
     }
+    // Some belong to the joined user namespace, and some to the runtime's, which has no rights any more once it is in
+    // there: what can be joined before is, the rest after. The user namespace is the first of the list.
+    if opened.first().is_some_and(|(flag, ..)| *flag == USER) {
+        opened.retain(|(flag, _, fd)| *flag == USER || setns(fd, flags(*flag)).is_err());
+    }
     for (flag, path, fd) in opened {
         setns(fd, flags(flag)).map_err(|errno| {
             let name = name(flag);
@@ -96,20 +98,9 @@ fn become_root() -> Result<()> {
 fn new_time(init: &Init<'_>) -> Result<()> {
     // CLONE_NEWTIME lies in the bits that clone(2) uses for the exit signal: nix does not know it.
     crate::sys::process::unshare_time().or_fail("unshare", || "make a time namespace")?;
-    let linux = init.plan.linux();
-    if !linux.time_offsets.is_empty() {
-        let text: String = linux.time_offsets.iter().map(|(clock, offset)| line(clock, offset)).collect();
-        let path = Path::new("/proc/self/timens_offsets");
-        let file = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
-            .or_fail("open", || "open /proc/self/timens_offsets")?;
-        nix::unistd::write(file, text.as_bytes()).map_err(|errno| {
-            Error::os("write", errno, "set linux.timeOffsets").hint("clocks are monotonic and boottime")
-        })?;
+    if !init.plan.linux().time_offsets.is_empty() {
+        init.who.wire.time()?;
     }
     let target = open_namespace(Path::new("/proc/self/ns/time_for_children"))?;
     crate::sys::process::enter_time(target).or_fail("setns", || "enter the new time namespace")
-}
-
-fn line(clock: &str, offset: &LinuxTimeOffset) -> String {
-    format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
 }

@@ -17,18 +17,16 @@ use crate::sys::mount::{
     set_attr,
 };
 
-/// All attributes that a bind mount's options decide; others are the kernel's own.
-const BIND_ATTRS: u64 = libc::MOUNT_ATTR_RDONLY
+/// What a bind mount's options decide, beside its access times; other attributes are the kernel's own.
+const PLAIN_ATTRS: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC
-    | libc::MOUNT_ATTR__ATIME
-    | libc::MOUNT_ATTR_NODIRATIME
     | libc::MOUNT_ATTR_NOSYMFOLLOW;
 
-/// Mounts one entry that is no cgroup view; `source` is the bind source if the parent has opened it. Gives the mount.
-pub fn mount(root: &Root, mount: &Mount, source: Option<OwnedFd>) -> Result<OwnedFd> {
-    perform(root, mount, source).map_err(|e| e.within(format!("error mounting {}", described(mount))))
+/// Mounts one entry that is no cgroup view; `open` gives a detached copy of a bind mount's source. Gives the mount.
+pub fn mount(root: &Root, mount: &Mount, open: impl FnOnce() -> Result<OwnedFd>) -> Result<OwnedFd> {
+    perform(root, mount, open).map_err(|e| e.within(format!("error mounting {}", described(mount))))
 }
 
 fn described(mount: &Mount) -> String {
@@ -41,14 +39,11 @@ fn described(mount: &Mount) -> String {
     format!("\"{source}\" to \"/{}\"", mount.target.display())
 }
 
-fn perform(root: &Root, mount: &Mount, source: Option<OwnedFd>) -> Result<OwnedFd> {
+fn perform(root: &Root, mount: &Mount, open: impl FnOnce() -> Result<OwnedFd>) -> Result<OwnedFd> {
     match &mount.kind {
         Kind::Fs { name, source } => filesystem(root, mount, name, source.as_deref()),
-        Kind::Bind { source: path, recursive } => {
-            let tree = match source {
-                Some(tree) => tree,
-                None => open_source(path, *recursive)?,
-            };
+        Kind::Bind { .. } => {
+            let tree = open()?;
             bind(root, mount, &tree)?;
             Ok(tree)
         }
@@ -85,22 +80,28 @@ fn bind(root: &Root, mount: &Mount, tree: &OwnedFd) -> Result<()> {
     finish(tree, &target, mount)
 }
 
-/// A bind mount with any attribute word has exactly those attributes, as mount(8)'s remount gives. Flags that the
-/// source's owner has locked (mount_namespaces(7)) stay, unless a word asks to clear them: that is an error.
+/// A bind mount with any attribute word has exactly those attributes, as mount(8)'s remount gives, but it keeps its
+/// access times unless a word chooses others. Flags that the source's owner has locked (mount_namespaces(7)) stay,
+/// unless a word asks to clear them: that is an error.
 fn bind_attributes(tree: &OwnedFd, options: &MountOptions) -> Result<()> {
-    let failed = || "set the attributes of the bind mount";
-    let exact = Attr {
-        set: options.set,
-        clear: (BIND_ATTRS & !options.set & !libc::MOUNT_ATTR__ATIME) | options.clear,
-        propagation: 0,
-    };
+    let mut times = libc::MOUNT_ATTR__ATIME | libc::MOUNT_ATTR_NODIRATIME;
+    let set = if options.chooses_atime { options.set } else { options.set & !times };
+    if options.chooses_atime {
+        // The modes are one field, which is cleared as a whole.
+        times &= !set | libc::MOUNT_ATTR__ATIME;
+    } else {
+        times = 0;
+    }
+    let exact = Attr { set, clear: (PLAIN_ATTRS & !set) | times, propagation: 0 };
     match set_attr(tree, exact, false) {
         Err(Errno::EPERM) => {
-            let named = Attr { set: options.set, clear: options.clear, propagation: 0 };
-            set_attr(tree, named, false).or_fail("mount_setattr", failed)
+            let unlocked = libc::MOUNT_ATTR_NOSYMFOLLOW & !set;
+            let clear = (options.clear & PLAIN_ATTRS) | unlocked | times;
+            set_attr(tree, Attr { set, clear, propagation: 0 }, false)
         }
-        done => done.or_fail("mount_setattr", failed),
+        done => done,
     }
+    .or_fail("mount_setattr", || "set the attributes of the bind mount")
 }
 
 fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> Result<OwnedFd> {

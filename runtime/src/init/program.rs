@@ -123,7 +123,8 @@ impl Why {
             Self::Stat(errno) => {
                 Error::invalid(format!("exec: {name:?}: stat {name}: {}", errno_text(errno)))
             }
-            Self::Directory => Error::invalid(format!("exec: {name:?}: is a directory")),
+            // runc's words, and execve(2)'s, by which engines choose the exit code 126.
+            Self::Directory => Error::invalid(format!("exec: {name:?}: is a directory: permission denied")),
             Self::Access(errno, hint) => {
                 let error = Error::invalid(format!("exec: {name:?}: {}", errno_text(errno)));
                 match hint {

@@ -93,7 +93,8 @@ fn lookup_speaks_as_engines_expect() {
     assert_eq!(error(&none, &path), format!("exec: \"{none}\": stat {none}: no such file or directory"));
     let denied = error(&format!("{shown}/plain"), &path);
     assert_eq!(denied, format!("exec: \"{shown}/plain\": permission denied; its mode is 0644: chmod +x it"));
-    assert_eq!(error(&format!("{shown}/sub"), &path), format!("exec: \"{shown}/sub\": is a directory"));
+    let directory = error(&format!("{shown}/sub"), &path);
+    assert_eq!(directory, format!("exec: \"{shown}/sub\": is a directory: permission denied"));
     let under = format!("{shown}/plain/x");
     assert_eq!(error(&under, &path), format!("exec: \"{under}\": stat {under}: not a directory"));
     fs::remove_dir_all(dir).unwrap();

@@ -1,6 +1,5 @@
 //! The root mount: made from the bundle's directory, entered by pivot_root, made read-only last. Nothing here touches
-//! the host's mount namespace, since the process has its own already; only where config.json asks for the host's
-//! own is the tree attached there, as one private mount on root.path, and entered by chroot.
+//! the host's mount namespace: the process already has its own.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -21,9 +20,7 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub fn enter(rootfs: &Rootfs) -> Result<Root> {
     // Whatever the container asks for its own root, what happens in here must not travel to the host: the host's tree
     // becomes a slave, or private where that was asked for.
-    if rootfs.own_namespace {
-        set_propagation("/", rootfs.old_root_propagation())?;
-    }
+    set_propagation("/", rootfs.old_root_propagation())?;
     let tree = clone_tree(AT_FDCWD, &rootfs.path, true).map_err(|errno| {
         let error = Error::os("open_tree", errno, format!("open root file system {}", rootfs.path.display()));
         match errno {
@@ -31,9 +28,11 @@ pub fn enter(rootfs: &Rootfs) -> Result<Root> {
             _ => error,
         }
     })?;
-    // A new mount below a shared one would be shared with the host again.
-    let private = Attr { propagation: MsFlags::MS_PRIVATE.bits(), ..Attr::default() };
-    set_attr(&tree, private, false).or_fail("mount_setattr", || "make the root mount private")?;
+    // A slave still takes what the host mounts below it, which only a container that asks for it is to have.
+    if !rootfs.propagation.is_some_and(|flags| flags.contains(MsFlags::MS_SLAVE)) {
+        let private = Attr { propagation: MsFlags::MS_PRIVATE.bits(), ..Attr::default() };
+        set_attr(&tree, private, false).or_fail("mount_setattr", || "make the root mount private")?;
+    }
     let place =
         nix::fcntl::open(&rootfs.path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
             .or_fail("open", || format!("open root file system {}", rootfs.path.display()))?;
@@ -50,10 +49,8 @@ fn set_propagation(path: &str, flags: MsFlags) -> Result<()> {
 pub fn pivot(root: &Root, rootfs: &Rootfs) -> Result<()> {
     let failed = || format!("pivot into {}", rootfs.path.display());
     nix::unistd::fchdir(root.fd()).or_fail("fchdir", failed)?;
-    if !rootfs.own_namespace {
-        // The host's own tree can't be left behind by a pivot, which would take everybody along.
-        nix::unistd::chroot(".").or_fail("chroot", failed)?;
-    } else if rootfs.no_pivot {
+    if rootfs.no_pivot {
+        cover_kernel_views(rootfs)?;
         mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).or_fail("mount", failed)?;
         nix::unistd::chroot(".").or_fail("chroot", failed)?;
     } else {
@@ -71,6 +68,37 @@ pub fn pivot(root: &Root, rootfs: &Rootfs) -> Result<()> {
     nix::unistd::chdir("/").or_fail("chdir", || "enter the container's root")?;
     if let Some(flags) = rootfs.propagation {
         set_propagation("/", flags)?;
+    }
+    Ok(())
+}
+
+/// Below a root that was only moved, the host's tree stays mounted, out of reach. A procfs or sysfs in it that nothing
+/// covers would still give every user namespace in the container the right to mount a bare one
+/// (mount_too_revealing in fs/namespace.c).
+fn cover_kernel_views(rootfs: &Rootfs) -> Result<()> {
+    let what = || "take the host's /proc and /sys away";
+    let table = std::fs::read_to_string("/proc/self/mountinfo").or_fail("read", what)?;
+    for line in table.lines() {
+        // man 5 proc: the mount point is field 5, the type follows a single "-".
+        let Some((fields, kind)) = line.split_once(" - ") else { continue };
+        let Some(point) = fields.split(' ').nth(4) else { continue };
+        if !(kind.starts_with("proc ") || kind.starts_with("sysfs ")) {
+            continue;
+        }
+        let point = Path::new(point);
+        // The container's own. A path with an escape in it (a blank, a newline) is no place where a host has them.
+        if point.starts_with(&rootfs.path) {
+            continue;
+        }
+        match umount2(point, MntFlags::MNT_DETACH) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            // Locked, as it came from another user namespace: then it is covered.
+            Err(Errno::EINVAL | Errno::EPERM) => {
+                mount(Some("tmpfs"), point, Some("tmpfs"), MsFlags::MS_RDONLY, None::<&str>)
+                    .or_fail("mount", what)?;
+            }
+            Err(errno) => return Err(Error::os("umount2", errno, what())),
+        }
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ const OTHER_SEARCH: u32 = 0x8;
 /// Nanoseconds by which the kernel may delay timers of a process that asked for nothing (man 2 PR_SET_TIMERSLACK).
 const TIMER_SLACK: u64 = 50_000;
 
+/// What somebody sends who wants a process to end.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
 /// Who joins a session keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyring {
@@ -88,6 +91,9 @@ pub fn set_umask(creds: &Credentials) {
 /// the process waits or execs: from here on a write to a closed pipe is death.
 pub fn reset_inherited() -> Result<()> {
     signals::default_all().or_fail("rt_sigaction", || "reset signal dispositions")?;
+    // Until it is its program, what ends other processes ends this one too: the first of a pid namespace would not even
+    // notice a signal that it has no handler for (pid_namespaces(7)). An exec takes the handlers away.
+    signals::exit_on(&ENDING).or_fail("rt_sigaction", || "let signals end init")?;
     signals::unblock_all().or_fail("rt_sigprocmask", || "reset the signal mask")?;
     set_timer_slack(TIMER_SLACK).or_fail("prctl(PR_SET_TIMERSLACK)", || "reset the timer slack")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::root::Make;
 use super::{Init, cgroupfs, devices, hide as covers, mounts, names as uts, rootfs};
-use crate::error::Result;
+use crate::error::{Error, OrFail, Result};
 use crate::plan::mounts::{Kind, Mount};
 use crate::plan::namespaces::{CGROUP, USER};
 use crate::sys::mount::{Attr, set_attr};
@@ -15,26 +15,16 @@ use nix::mount::MsFlags;
 pub fn build(init: &mut Init<'_>) -> Result<()> {
     let plan = init.plan;
     // Mounts that are to share events with the host are cloned while the tree here is still the host's peer.
-    let mut sources: Vec<Option<OwnedFd>> = Vec::with_capacity(plan.mounts.len());
+    let mut shared: Vec<Option<OwnedFd>> = Vec::with_capacity(plan.mounts.len());
     for (index, mount) in plan.mounts.iter().enumerate() {
-        let opened = init.sources.get_mut(index).and_then(Option::take);
-        sources.push(match (&mount.kind, opened) {
-            (_, Some(fd)) => Some(fd),
-            (Kind::Bind { source, recursive }, None) if shares(mount) => {
-                Some(mounts::open_source(source, *recursive)?)
-            }
-            _ => None,
-        });
+        shared.push(if shares(mount) { Some(open(init, index)?) } else { None });
     }
     let root = rootfs::enter(&plan.rootfs)?;
-    for (mount, source) in plan.mounts.iter().zip(sources) {
-        if let Some(source) = &source {
-            cut_off(source, mount)?;
-        }
+    for (index, (mount, shared)) in plan.mounts.iter().zip(shared).enumerate() {
         if mount.kind == Kind::Cgroup {
             cgroupfs::mount(&root, mount, init.views, plan.namespaces.private(CGROUP))?;
         } else {
-            let made = mounts::mount(&root, mount, source)?;
+            let made = mounts::mount(&root, mount, || shared.map_or_else(|| open(init, index), Ok))?;
             if mount.readonly_later {
                 init.made.readonly_later.push(made);
             } else {
@@ -55,14 +45,36 @@ pub fn build(init: &mut Init<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A detached copy of the source of bind mount number `index`. The container opens it itself, so that it sees what was
+/// mounted before, and so that what a user namespace may not change stays locked; what it can't reach the runtime has
+/// opened. Ids are mapped by the runtime, since the file system's owner has to do it.
+fn open(init: &mut Init<'_>, index: usize) -> Result<OwnedFd> {
+    let mount = &init.plan.mounts[index];
+    let Kind::Bind { source, recursive } = &mount.kind else {
+        return Err(Error::invalid("only a bind mount has a source"));
+    };
+    let lent = init.sources.get_mut(index).and_then(Option::take);
+    let tree = match (mounts::open_source(source, *recursive), lent) {
+        (Err(_), Some(lent)) => {
+            cut_off(&lent, mount)?;
+            lent
+        }
+        (tree, _) => tree?,
+    };
+    if mount.is_idmapped() {
+        init.who.wire.idmap(index, &tree)?;
+    }
+    Ok(tree)
+}
+
 /// Mount events are to travel between the container and the host.
 fn shares(mount: &Mount) -> bool {
-    mount.options.propagation.iter().any(|flags| flags & MsFlags::MS_SHARED.bits() != 0)
+    let shared = mount.options.propagation.iter().any(|flags| flags & MsFlags::MS_SHARED.bits() != 0);
+    shared && matches!(mount.kind, Kind::Bind { .. })
 }
 
 /// A clone that was made while this tree was the host's peer must not send the container's mounts there, unless asked.
 fn cut_off(source: &OwnedFd, mount: &Mount) -> Result<()> {
-    use crate::error::OrFail;
     if shares(mount) {
         return Ok(());
     }

@@ -47,8 +47,6 @@ pub struct Rootfs {
     pub propagation: Option<MsFlags>,
     /// MS_MOVE and chroot instead of pivot_root.
     pub no_pivot: bool,
-    /// The container has a mount namespace, its own or one that it joins: not the host's.
-    pub own_namespace: bool,
 }
 
 impl Rootfs {
@@ -67,22 +65,17 @@ impl Plan {
         let linux = spec.linux.as_ref().unwrap_or(&none);
         let namespaces = namespaces::Namespaces::decide(&linux.namespaces);
         let label = linux.mount_label.as_deref();
+        let rootfs = decide_rootfs(spec.root.as_ref(), linux, bundle, no_pivot)?;
         let mounts = spec
             .mounts
             .iter()
-            .map(|m| mounts::Mount::decide(m, bundle, label))
+            .map(|m| mounts::Mount::decide(m, bundle, &rootfs.path, label))
             .collect::<Result<Vec<_>>>()?;
         let devices = if mounts.iter().any(mounts::Mount::replaces_dev) {
             None
         } else {
             Some(devices::decide(&linux.devices)?)
         };
-        let own_namespace = namespaces.private(namespaces::MOUNT);
-        if !own_namespace && !(linux.masked_paths.is_empty() && linux.readonly_paths.is_empty()) {
-            return Err(Error::invalid("unable to restrict sys entries without a private MNT namespace")
-                .hint("add a mount namespace, or take maskedPaths and readonlyPaths away"));
-        }
-        let rootfs = Rootfs { no_pivot, own_namespace, ..decide_rootfs(spec.root.as_ref(), linux, bundle)? };
         let route = namespaces::Route::decide(&namespaces);
         let process = spec
             .process
@@ -102,7 +95,7 @@ impl Plan {
     }
 }
 
-fn decide_rootfs(root: Option<&oci::Root>, linux: &Linux, bundle: &Path) -> Result<Rootfs> {
+fn decide_rootfs(root: Option<&oci::Root>, linux: &Linux, bundle: &Path, no_pivot: bool) -> Result<Rootfs> {
     let root = root.ok_or_else(|| Error::invalid("root: is missing").hint("add root.path to config.json"))?;
     let propagation = match linux.rootfs_propagation.as_deref() {
         None | Some("") => None,
@@ -115,7 +108,6 @@ fn decide_rootfs(root: Option<&oci::Root>, linux: &Linux, bundle: &Path) -> Resu
         path: bundle.join(root.path()),
         readonly: root.readonly().unwrap_or(false),
         propagation,
-        no_pivot: false,
-        own_namespace: true,
+        no_pivot,
     })
 }

@@ -45,11 +45,13 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Decides one mount; relative sources are relative to the bundle, as in runc. `label` is linux.mountLabel.
-    pub fn decide(mount: &spec::Mount, bundle: &Path, label: Option<&str>) -> Result<Self> {
+    /// Decides one mount; relative sources are relative to the bundle, as in runc, and a destination that is given as
+    /// it is on the host, below `rootfs`, is meant below the root. `label` is linux.mountLabel.
+    pub fn decide(mount: &spec::Mount, bundle: &Path, rootfs: &Path, label: Option<&str>) -> Result<Self> {
         let mut options =
             options::parse(&mount.options).map_err(|e| e.within(format!("mount {:?}", mount.destination)))?;
-        let target = clean(Path::new(&mount.destination));
+        let destination = Path::new(&mount.destination);
+        let target = clean(destination.strip_prefix(rootfs).unwrap_or(destination));
         let typ = mount.typ.as_deref().unwrap_or("");
         let kind = if options.bind || typ == "bind" {
             let Some(source) = mount.source.as_deref().filter(|s| !s.is_empty()) else {
@@ -146,7 +148,12 @@ mod tests {
     use super::*;
 
     fn mount(json: &str) -> Result<Mount> {
-        Mount::decide(&serde_json::from_str(json).unwrap(), Path::new("/bundle"), Some("label"))
+        Mount::decide(
+            &serde_json::from_str(json).unwrap(),
+            Path::new("/bundle"),
+            Path::new("/bundle/rootfs"),
+            Some("label"),
+        )
     }
 
     #[test]
@@ -158,6 +165,8 @@ mod tests {
         assert!(proc.needs_plain_directory() && proc.options.data.is_empty());
         let tmpfs = mount(r#"{"destination":"/t","type":"tmpfs","options":["size=1k"]}"#).unwrap();
         assert_eq!(tmpfs.options.data.len(), 2);
+        let on_host = mount(r#"{"destination":"/bundle/rootfs/a/b","type":"tmpfs"}"#).unwrap();
+        assert_eq!(on_host.target, Path::new("a/b"));
         assert_eq!(mount(r#"{"destination":"/c","type":"cgroup"}"#).unwrap().kind, Kind::Cgroup);
     }
 

@@ -31,6 +31,9 @@ pub struct MountOptions {
     /// `MOUNT_ATTR_*` that were cleared by name, and all of `MOUNT_ATTR__ATIME` when a word chose an access-time
     /// mode: the modes are one field, which mount_setattr(2) only changes when it is cleared as a whole.
     pub clear: u64,
+    /// A word chose an access-time mode, or nodiratime. Without one a bind mount keeps what its source has, as
+    /// mount(2) does in a remount: "atime" and "diratime" choose nothing.
+    pub chooses_atime: bool,
     /// `MOUNT_ATTR_*` to set on the mount and all below it.
     pub recursive_set: u64,
     /// `MOUNT_ATTR_*` to clear on the mount and all below it; access-time modes as in `clear`.
@@ -198,7 +201,10 @@ impl MountOptions {
         match lookup(text) {
             None => return self.datum(text),
             Some(Nothing) => {}
-            Some(Set(flag)) => attribute(&mut self.set, &mut self.clear, flag, true),
+            Some(Set(flag)) => {
+                self.chooses_atime |= flag & !ATTR_ATIME == 0 || flag == ATTR_NODIRATIME;
+                attribute(&mut self.set, &mut self.clear, flag, true);
+            }
             Some(Clear(flag)) => attribute(&mut self.set, &mut self.clear, flag, false),
             Some(RecursiveSet(flag)) => {
                 attribute(&mut self.recursive_set, &mut self.recursive_clear, flag, true);

@@ -1,6 +1,8 @@
 //! Signal mask and dispositions by raw system calls: a C library hides its own signals from sigaction(3), and a
 //! caller may have blocked or ignored them too.
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
 use super::check;
 
 /// Bytes of the kernel's signal set.
@@ -25,6 +27,20 @@ pub fn unblock_all() -> nix::Result<()> {
             SET,
         )
     })?;
+    Ok(())
+}
+
+/// Each of `signals` ends this process with 128 and its number, until an exec resets them.
+pub fn exit_on(signals: &[libc::c_int]) -> nix::Result<()> {
+    extern "C" fn exit(signal: libc::c_int) {
+        // SAFETY: _exit is safe in a signal handler (man 7 signal-safety) and never returns.
+        unsafe { libc::_exit(128 + signal) }
+    }
+    let action = SigAction::new(SigHandler::Handler(exit), SaFlags::empty(), SigSet::empty());
+    for &signal in signals {
+        // SAFETY: the handler makes one system call and touches no memory.
+        unsafe { sigaction(Signal::try_from(signal)?, &action) }?;
+    }
     Ok(())
 }
 

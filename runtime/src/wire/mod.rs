@@ -7,6 +7,10 @@
 //!             <-- Go(pid)
 //!   Network      -->          network devices, moved into the namespace (only if config.json has any)
 //!             <-- Go
+//!   Time         -->          the offsets of the new time namespace, written by whoever owns this process's files
+//!             <-- Go
+//!   Idmap(n, fd) -->          the ids of mount n are mapped, by whom the file system belongs to
+//!             <-- Go
 //!   Hooks        -->          prestart, createRuntime (only if config.json has any)
 //!             <-- Go
 //!   Console(fd)  -->          to --console-socket, or kept by the caller
@@ -34,6 +38,10 @@ pub enum Word {
     Map,
     /// The network namespace waits for its devices.
     Network,
+    /// A new time namespace waits for its offsets; nobody is in it yet.
+    Time,
+    /// The detached bind mount with this index in config.json is to show its files' owners through a user namespace.
+    Idmap(usize, OwnedFd),
     /// The mounts stand, the root is not yet pivoted: time for the runtime's hooks.
     Hooks,
     /// The master of the container's terminal.
@@ -54,6 +62,8 @@ const LONGEST: usize = 16 * 1024;
 const HOP: u8 = b'P';
 const MAP: u8 = b'M';
 const NETWORK: u8 = b'N';
+const TIME: u8 = b'T';
+const IDMAP: u8 = b'I';
 const HOOKS: u8 = b'H';
 const CONSOLE: u8 = b'C';
 const LISTENER: u8 = b'L';
@@ -96,6 +106,20 @@ impl Child {
     pub fn network(&self) -> Result<i32> {
         self.say(&[NETWORK], None)?;
         self.go()
+    }
+
+    /// Asks for the offsets of a new time namespace and waits until they are written.
+    pub fn time(&self) -> Result<()> {
+        self.say(&[TIME], None)?;
+        self.go().map(drop)
+    }
+
+    /// Lets the parent map the ids of a mount and waits for it.
+    pub fn idmap(&self, index: usize, tree: &OwnedFd) -> Result<()> {
+        let mut bytes = vec![IDMAP];
+        bytes.extend(index.to_le_bytes());
+        self.say(&bytes, Some(tree.as_fd()))?;
+        self.go().map(drop)
     }
 
     /// Lets the parent run its hooks and waits for them. Gives this process's pid as the runtime sees it.
@@ -159,6 +183,10 @@ impl Parent {
             ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
             ([MAP], _) => Ok(Word::Map),
             ([NETWORK], _) => Ok(Word::Network),
+            ([TIME], _) => Ok(Word::Time),
+            ([IDMAP, index @ ..], Some(fd)) => {
+                Ok(Word::Idmap(usize::from_le_bytes(index.try_into().map_err(|_| odd())?), fd))
+            }
             ([HOOKS], _) => Ok(Word::Hooks),
             ([CONSOLE], Some(fd)) => Ok(Word::Console(fd)),
             ([LISTENER, number @ ..], _) => {

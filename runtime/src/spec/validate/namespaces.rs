@@ -17,7 +17,10 @@ impl<'a> Namespaces<'a> {
         for (index, namespace) in linux.namespaces.iter().enumerate() {
             let typ = namespace.typ();
             if linux.namespaces.iter().take(index).any(|other| other.typ() == typ) {
-                return Err(Error::invalid(format!("malformed spec file: duplicated ns {:?}", word(typ))));
+                return Err(Error::invalid(format!(
+                    "linux.namespaces: malformed spec file: duplicated ns {:?}",
+                    word(typ)
+                )));
             }
             if let Some(path) = namespace.path().as_deref().filter(|_| is_joined(namespace))
                 && !path.is_absolute()

@@ -13,13 +13,14 @@ const NO_ID: u32 = u32::MAX;
 /// The first thing that is wrong.
 pub fn validate_process(process: &Process) -> Result<()> {
     if process.cwd.is_empty() {
-        return Err(Error::invalid("Cwd property must not be empty"));
+        return Err(Error::invalid("process.cwd: Cwd property must not be empty"));
     }
     if !process.cwd.starts_with('/') {
-        return Err(Error::invalid("Cwd must be an absolute path").hint(format!("it is {:?}", process.cwd)));
+        return Err(Error::invalid("process.cwd: Cwd must be an absolute path")
+            .hint(format!("it is {:?}", process.cwd)));
     }
     if process.args.is_empty() {
-        return Err(Error::invalid("args must not be empty"));
+        return Err(Error::invalid("process.args: args must not be empty"));
     }
     ids(process)?;
     environment(&process.env)?;
