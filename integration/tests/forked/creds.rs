@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use pinnace::init::creds::{apply, drop_bounding, no_new_privs};
+use pinnace::init::creds::{apply, no_new_privs};
 use pinnace::plan::creds::{CapSet, CapSets, Credentials, Gid, Uid};
 use pinnace::sys::cred;
 
@@ -46,7 +46,6 @@ fn nobody_special(uid: u32, gid: u32) -> Credentials {
 
 fn become_user(creds: &Credentials) -> pinnace::error::Result<()> {
     no_new_privs(creds)?;
-    drop_bounding(creds)?;
     apply(creds, None)
 }
 

@@ -2,6 +2,8 @@
 //! waiting for it are two steps, so that an event loop can do the waiting; nothing here blocks longer than the hook's
 //! timeout, and nothing changes this process.
 
+mod output;
+
 use std::ffi::{CString, OsString};
 use std::fmt;
 use std::fs::File;
@@ -23,12 +25,7 @@ use crate::spec::oci;
 use crate::sys::fs::memfd;
 use crate::sys::process::pidfd_signal;
 use crate::sys::spawn::{Program, spawn};
-
-/// Of what a hook prints, the last this many bytes are kept; the rest is read and dropped.
-const KEPT: usize = 64 * 1024;
-
-/// Of what is kept, the last this many bytes stand in the error.
-const SHOWN: usize = 4 * 1024;
+use output::Output;
 
 /// How long a killed hook may take to go before it is left behind.
 const GRACE: Duration = Duration::from_secs(5);
@@ -105,14 +102,6 @@ pub struct Running {
     outputs: [Output; 2],
     /// When it is too late, and the timeout in seconds.
     deadline: Option<(Instant, i64)>,
-}
-
-/// One of the hook's outputs.
-#[derive(Debug)]
-struct Output {
-    /// None: at its end.
-    pipe: Option<File>,
-    kept: Vec<u8>,
 }
 
 impl Running {
@@ -279,56 +268,6 @@ fn until(end: Option<Instant>) -> PollTimeout {
     i32::try_from(left.as_millis()).ok().and_then(|ms| ms.try_into().ok()).unwrap_or(PollTimeout::MAX)
 }
 
-impl Output {
-    fn new(pipe: File) -> Self {
-        Self { pipe: Some(pipe), kept: Vec::new() }
-    }
-
-    /// Reads what is there, at most a few pipes full at a time: somebody who writes without end must not keep us
-    /// from looking at the clock.
-    fn read(&mut self) {
-        let mut buffer = [0; 16 * 1024];
-        for _ in 0..16 {
-            let Some(pipe) = &self.pipe else { return };
-            match nix::unistd::read(pipe, &mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(length) => {
-                    self.kept.extend_from_slice(&buffer[..length]);
-                    if self.kept.len() > 2 * KEPT {
-                        self.kept.drain(..self.kept.len() - KEPT);
-                    }
-                }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return,
-                Err(_) => self.pipe = None,
-            }
-        }
-    }
-}
-
-/// The end of what was printed, in one line.
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(&self.kept);
-        let text = text.trim_end();
-        let mut start = text.len().saturating_sub(SHOWN);
-        while !text.is_char_boundary(start) {
-            start += 1;
-        }
-        if start > 0 {
-            f.write_str("...")?;
-        }
-        for character in text[start..].chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// As Go's syscall.Signal prints it.
 fn signal_text(signal: Signal) -> String {
     let text = match signal {
@@ -356,17 +295,6 @@ fn signal_text(signal: Signal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn output_is_one_line_and_bounded() {
-        let shown = |bytes: &[u8]| Output { pipe: None, kept: bytes.to_vec() }.to_string();
-        assert_eq!(shown(b""), "");
-        assert_eq!(shown(b"no such device\n"), "no such device");
-        assert_eq!(shown(b"a\nb\x1b[31m\n\n"), "a\\nb\\u{1b}[31m");
-        assert_eq!(shown(&[0xff, b'x']), "\u{fffd}x");
-        let long = shown("é".repeat(SHOWN).as_bytes());
-        assert!(long.starts_with("...é") && long.len() <= SHOWN + 3, "{}", long.len());
-    }
 
     #[test]
     fn a_timeout_of_nothing_is_refused() {

@@ -23,21 +23,12 @@ pub fn no_new_privs(creds: &Credentials) -> Result<()> {
     Ok(())
 }
 
-/// Removes from the bounding set what config.json does not name. Needs CAP_SETPCAP, so it comes before [`apply`].
-pub fn drop_bounding(creds: &Credentials) -> Result<()> {
-    for cap in bounding()?.without(creds.caps.bounding).iter() {
-        cred::bounding_drop(cap)
-            .or_fail("prctl(PR_CAPBSET_DROP)", || format!("drop {} from the bounding set", cap_name(cap)))?;
-    }
-    Ok(())
-}
-
-/// Sets groups, gid, uid and capabilities, and verifies them. `proc` is a procfs of our own, which is asked only when
+/// Sets capabilities, groups, gid and uid, and verifies them. `proc` is a procfs of our own, which is asked only when
 /// the kernel refuses setgroups. Capabilities that this process does not have itself can't be granted:
 /// that is a warning, and they are left out.
 pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
     let own = cred::caps().or_fail("capget", || "read own capabilities")?;
-    let caps = grantable(creds.caps, own, bounding()?);
+    let caps = grantable(creds.caps, own, drop_bounding(creds.caps.bounding)?);
     let groups = set_groups(creds, proc)?;
     cred::set_gid(creds.gid.get()).map_err(|errno| unmapped("gid", creds.gid, "setresgid", errno))?;
     cred::keep_caps(true).or_fail("prctl(PR_SET_KEEPCAPS)", || "keep capabilities over setuid")?;
@@ -51,6 +42,30 @@ pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
     .or_fail("capset", || "can't apply capabilities")?;
     let caps = CapSets { ambient: raise_ambient(caps.ambient)?, ..caps };
     verify(creds, groups, caps)
+}
+
+/// Leaves in the bounding set what is asked for, and gives what is then in it, as read back. Needs CAP_SETPCAP.
+fn drop_bounding(asked: CapSet) -> Result<CapSet> {
+    let mut left = CapSet::EMPTY;
+    // To the first number that the kernel does not know.
+    for cap in 0..64 {
+        let dropped = if asked.contains(cap) { Ok(()) } else { cred::bounding_drop(cap) };
+        match (dropped, cred::bounding_has(cap)) {
+            (_, Err(Errno::EINVAL)) => break,
+            (_, Err(errno)) => {
+                return Err(Error::os("prctl(PR_CAPBSET_READ)", errno, format!("read {}", cap_name(cap))));
+            }
+            // Without the right to drop it, but it was not there anyway.
+            (_, Ok(false)) => {}
+            (Ok(()), Ok(true)) => left.insert(cap),
+            (Err(errno), Ok(true)) => {
+                let what = format!("drop {} from the bounding set", cap_name(cap));
+                return Err(Error::os("prctl(PR_CAPBSET_DROP)", errno, what));
+            }
+        }
+    }
+    same("bounding capabilities", &left, &left.and(asked))?;
+    Ok(left)
 }
 
 /// What of `asked` this process can give, with a warning for the rest.
@@ -166,8 +181,14 @@ fn verify(creds: &Credentials, groups: Groups, caps: CapSets) -> Result<()> {
     same("effective capabilities", &caps.effective, &CapSet::from_bits(now.effective))?;
     same("permitted capabilities", &caps.permitted, &CapSet::from_bits(now.permitted))?;
     same("inheritable capabilities", &caps.inheritable, &CapSet::from_bits(now.inheritable))?;
-    same("bounding capabilities", &caps.bounding, &bounding()?)?;
-    same("ambient capabilities", &caps.ambient, &every(cred::ambient_has)?)?;
+    // The kernel keeps the ambient set within the other two (man 7 capabilities), which are right.
+    let mut ambient = CapSet::EMPTY;
+    for cap in caps.inheritable.and(caps.permitted).iter() {
+        if cred::ambient_has(cap).or_fail("prctl(PR_CAP_AMBIENT_IS_SET)", read("ambient capabilities"))? {
+            ambient.insert(cap);
+        }
+    }
+    same("ambient capabilities", &caps.ambient, &ambient)?;
     if creds.no_new_privs {
         let now = cred::no_new_privs().or_fail("prctl(PR_GET_NO_NEW_PRIVS)", read("no_new_privs"))?;
         same("no_new_privs", &true, &now)?;
@@ -181,25 +202,6 @@ fn same<T: PartialEq + fmt::Debug>(what: &str, wanted: &T, is: &T) -> Result<()>
     }
     Err(Error::new(Kind::Host, format!("verify credentials: {what} are {is:?} instead of {wanted:?}"))
         .hint("the kernel or a sandbox around this process did not do what it acknowledged"))
-}
-
-fn bounding() -> Result<CapSet> {
-    every(cred::bounding_has)
-}
-
-/// The capabilities for which `has` says yes, of all that this kernel has.
-fn every(has: impl Fn(u8) -> nix::Result<bool>) -> Result<CapSet> {
-    let mut set = CapSet::EMPTY;
-    for cap in 0..64 {
-        match has(cap) {
-            Ok(true) => set.insert(cap),
-            Ok(false) => {}
-            // The first number that the kernel does not know.
-            Err(Errno::EINVAL) => break,
-            Err(errno) => return Err(Error::os("prctl", errno, format!("read {}", cap_name(cap)))),
-        }
-    }
-    Ok(set)
 }
 
 #[cfg(test)]

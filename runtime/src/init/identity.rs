@@ -91,7 +91,6 @@ pub fn become_user(who: &Who<'_>, proc: Option<&OwnedFd>) -> Result<()> {
     if !credentials.no_new_privs {
         filter(who)?;
     }
-    creds::drop_bounding(credentials)?;
     creds::apply(credentials, proc)?;
     if as_root.is_err() {
         nix::unistd::chdir(&cwd).or_fail("chdir", || format!("enter working directory {}", cwd.display()))?;

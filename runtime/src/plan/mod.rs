@@ -1,5 +1,6 @@
 //! config.json → what will be done. Pure: no system call, so that every decision can be tested as a table.
 
+mod caps;
 pub mod devices;
 pub mod mounts;
 pub mod namespaces;
