@@ -295,7 +295,7 @@ fn lists_that_contradict_themselves_are_refused() {
         let mut bundle = Bundle::new();
         let runtime = bundle.runtime();
         bundle.remove("/hostname").set("/linux/namespaces", namespaces);
-        runtime.run(&bundle).refuses(&["namespace", word]);
+        runtime.run(&bundle).refuses(&[word]);
         runtime.leaves_nothing(bundle.id());
     }
 }
