@@ -93,12 +93,12 @@ fn add_ids(seen: &mut Map<String, Value>) {
     // SAFETY: three writable ids.
     unsafe { libc::getresuid(&raw mut r, &raw mut e, &raw mut s) };
     // SAFETY: an invalid id changes nothing and returns the present one.
-    let fs = unsafe { libc::setfsuid(u32::MAX) };
+    let fs = unsafe { libc::setfsuid(u32::MAX) }.cast_unsigned();
     seen.insert("uid".into(), json!({"real": r, "effective": e, "saved": s, "fs": fs}));
     // SAFETY: three writable ids.
     unsafe { libc::getresgid(&raw mut r, &raw mut e, &raw mut s) };
     // SAFETY: an invalid id changes nothing and returns the present one.
-    let fs = unsafe { libc::setfsgid(u32::MAX) };
+    let fs = unsafe { libc::setfsgid(u32::MAX) }.cast_unsigned();
     seen.insert("gid".into(), json!({"real": r, "effective": e, "saved": s, "fs": fs}));
     let mut groups = vec![0; 65536];
     // SAFETY: the buffer has room for NGROUPS_MAX ids.

@@ -66,7 +66,7 @@ pub fn mounts() -> BTreeSet<String> {
     }
 }
 
-/// Cgroup directories of any hierarchy, at any depth, whose name contains `name`.
+/// Cgroup directories of any hierarchy, at any depth, whose path contains `name`.
 pub fn cgroups(name: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in mounts() {
@@ -83,8 +83,9 @@ pub fn cgroups(name: &str) -> Vec<String> {
 fn search(directory: &Path, name: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if entry.file_name().to_string_lossy().contains(name) {
-                found.push(entry.path().display().to_string());
+            let path = entry.path().display().to_string();
+            if path.contains(name) {
+                found.push(path);
             }
             search(&entry.path(), name, found);
         }
@@ -116,9 +117,4 @@ fn processes(name: &str) -> Vec<String> {
 /// The keys that this process may see.
 pub fn keys() -> BTreeSet<String> {
     fs::read_to_string("/proc/keys").unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-/// How many descriptors this process has open.
-pub fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("read /proc/self/fd").count()
 }

@@ -33,6 +33,11 @@ impl HostMounts {
         self.step("tmpfs", target, "tmpfs", flags, "")
     }
 
+    /// Mounts a tmpfs that takes so many bytes.
+    pub fn small_tmpfs(self, target: &str, bytes: u32) -> Self {
+        self.step("tmpfs", target, "tmpfs", 0, &format!("size={bytes}"))
+    }
+
     /// Binds a file or a tree.
     pub fn bind(self, source: &str, target: &str) -> Self {
         self.step(source, target, "", libc::MS_BIND | libc::MS_REC, "")

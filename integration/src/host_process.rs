@@ -88,6 +88,12 @@ fn pid_of(child: &Child) -> i32 {
     i32::try_from(child.id()).expect("invariant: a pid is an i32")
 }
 
+/// True if a program of that name is on the `PATH`.
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
 /// Sends a signal to a process; false if there is none.
 pub fn send(pid: i32, signal: i32) -> bool {
     assert!(pid > 1, "refusing to signal pid {pid}");

@@ -176,7 +176,7 @@ fn values_that_mean_nothing() {
         ("/process", json!(null), &["process"], true),
         ("/process/args", json!([]), &["args"], true),
         ("/process/args", json!(null), &["args"], true),
-        ("/process/args", json!([""]), &["args"], true),
+        ("/process/args", json!([""]), &["exec: "], true),
         ("/process/cwd", json!(""), &["cwd"], true),
         ("/process/cwd", json!("relative"), &["cwd", "relative"], true),
         ("/process/user/uid", json!(4_294_967_295_u32), &["uid"], true),

@@ -6,7 +6,9 @@ use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use integration::{Bundle, Runtime, host, host_process, stand_in_lacks};
@@ -166,28 +168,33 @@ fn sockets_of_another_process_are_not_passed_on() {
     assert!(!seen["env"].to_string().contains("LISTEN_FDS"), "{}", seen["env"]);
 }
 
+/// A service manager: takes what it is told until nothing more comes after the end of it, and gives it back.
+fn manager(path: &Path) -> JoinHandle<String> {
+    let socket = UnixDatagram::bind(path).unwrap();
+    socket.set_read_timeout(Some(host::LIMIT)).unwrap();
+    // It answers a barrier by closing the descriptor that comes with it, which a plain receive does.
+    std::thread::spawn(move || {
+        let mut told = String::new();
+        let mut buffer = [0; 4096];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            told.push_str(&String::from_utf8_lossy(&buffer[..length]));
+            told.push('\n');
+            if told.contains("MAINPID=") {
+                // What may still come, comes soon.
+                socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            }
+        }
+        told
+    })
+}
+
 /// sd_notify(3): the container's word reaches the service manager, and only what is harmless of it.
 #[test]
 fn readiness_is_told_to_the_service_manager() {
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
     let path = bundle.beside("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(host::LIMIT)).unwrap();
-    // It answers a barrier by closing the descriptor that comes with it, which a plain receive does.
-    let manager = std::thread::spawn(move || {
-        let mut told = String::new();
-        let mut buffer = [0; 4096];
-        while let Ok(length) = manager.recv(&mut buffer) {
-            told.push_str(&String::from_utf8_lossy(&buffer[..length]));
-            told.push('\n');
-            if told.contains("MAINPID=") {
-                // What may still come, comes soon.
-                manager.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-            }
-        }
-        told
-    });
+    let manager = manager(&path);
     bundle.probe(&["notify", "READY=1", "STATUS=hello", "MAINPID=1", "+", "sleep"]);
     let mut command = run(&runtime, &bundle, &["--detach"]);
     command.env("NOTIFY_SOCKET", &path);
@@ -208,19 +215,13 @@ fn readiness_is_told_after_other_news() {
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
     let path = bundle.beside("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(host::LIMIT)).unwrap();
+    let manager = manager(&path);
     bundle.probe(&["notify", "STATUS=begins", "+", "notify", "STATUS=goes", "READY=1", "+", "sleep"]);
     let mut command = run(&runtime, &bundle, &["--detach"]);
     command.env("NOTIFY_SOCKET", &path);
-    let running = runtime.begin(command);
-    let mut buffer = [0; 4096];
-    let length = manager.recv(&mut buffer).unwrap();
-    assert!(buffer[..length].starts_with(b"READY=1"), "{}", String::from_utf8_lossy(&buffer[..length]));
-    // What comes after it is taken too, since it may have to be answered.
-    manager.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    while manager.recv(&mut buffer).is_ok() {}
-    running.finish().ok();
+    runtime.finish(command).ok();
+    let told = manager.join().unwrap();
+    assert!(told.starts_with("READY=1\n") && !told.contains("STATUS"), "{told}");
 }
 
 /// The socket in the container is not the service manager's.
@@ -229,11 +230,12 @@ fn the_notify_socket_inside_is_a_proxy() {
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
     let path = bundle.beside("notify");
-    let _manager = UnixDatagram::bind(&path).unwrap();
+    let manager = manager(&path);
     bundle.probe(&["see", "to=/seen", "+", "notify", "+", "sleep"]);
     let mut command = run(&runtime, &bundle, &["--detach"]);
     command.env("NOTIFY_SOCKET", &path);
     runtime.finish(command).ok();
+    manager.join().unwrap();
     let seen: Value = serde_json::from_slice(&fs::read(bundle.rootfs().join("seen")).unwrap()).unwrap();
     assert!(seen["env"].as_array().unwrap().contains(&json!("NOTIFY_SOCKET=/run/notify/notify.sock")));
     let mounts = seen["mounts"].as_array().unwrap();

@@ -216,6 +216,7 @@ fn nonsense_is_refused() {
         let mut bundle = Bundle::new();
         let runtime = bundle.runtime();
         bundle.set("/linux/devices", json!([device.clone()]));
+        println!("{device}");
         runtime.run(&bundle).refuses(&["device"]);
         runtime.leaves_nothing(bundle.id());
     }

@@ -206,6 +206,7 @@ fn nothing_is_mounted_over_proc() {
         let (mut bundle, directory, _) = with_sources();
         let runtime = bundle.runtime();
         bundle.mount(point, "bind", &directory, &["rbind"]);
+        println!("{point}");
         runtime.run(&bundle).refuses(&["/proc"]);
         runtime.leaves_nothing(bundle.id());
     }

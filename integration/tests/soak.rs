@@ -1,0 +1,144 @@
+//! Many containers, one after the other and at once: every one ends as it should, and the host is as before.
+
+#![allow(clippy::unwrap_used)]
+
+use integration::{Bundle, Runtime, host_leaks, stand_in_lacks};
+use serde_json::json;
+
+/// With `PINNACE_ALONE` nothing else uses this host, and the whole mount table can be compared.
+fn host_mounts(name: &str) -> Vec<String> {
+    let alone = std::env::var_os("PINNACE_ALONE").is_some();
+    host_leaks::mounts().into_iter().filter(|line| alone || line.contains(name)).collect()
+}
+
+fn true_bundle() -> (Bundle, Runtime) {
+    let mut bundle = Bundle::new();
+    bundle.set("/process/args", json!(["/bin/true"]));
+    // Each container has a cgroup of its own then, named after its id.
+    bundle.remove("/linux/cgroupsPath").write();
+    let runtime = bundle.runtime();
+    (bundle, runtime)
+}
+
+/// How many times, and how many at once: `PINNACE_SOAK` makes it more for a nightly run.
+fn rounds() -> usize {
+    std::env::var("PINNACE_SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
+
+#[test]
+fn one_after_the_other() {
+    let (bundle, runtime) = true_bundle();
+    let before = host_mounts(bundle.id());
+    let path = bundle.path();
+    for round in 0..rounds() {
+        let outcome = runtime.call(&["run", "--bundle", &path, bundle.id()]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "round {round}: {outcome}");
+    }
+    runtime.leaves_nothing(bundle.id());
+    assert_eq!(host_mounts(bundle.id()), before);
+}
+
+#[test]
+fn a_hundred_at_once() {
+    let (bundle, runtime) = true_bundle();
+    let before = host_mounts(bundle.id());
+    let path = bundle.path();
+    let running: Vec<_> = (0..100)
+        .map(|n| runtime.begin(runtime.command(&["run", "--bundle", &path, &format!("{}{n}", bundle.id())])))
+        .collect();
+    for call in running {
+        let outcome = call.finish();
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome}");
+    }
+    runtime.leaves_nothing(bundle.id());
+    assert_eq!(host_mounts(bundle.id()), before);
+}
+
+#[test]
+fn forty_that_are_created_and_deleted_at_once() {
+    let (mut bundle, runtime) = true_bundle();
+    bundle.probe(&["sleep"]).write();
+    let path = bundle.path();
+    let ids: Vec<String> = (0..40).map(|n| format!("{}{n}", bundle.id())).collect();
+    let each = |words: &[&str]| {
+        let calls: Vec<_> =
+            ids.iter().map(|id| runtime.begin(runtime.command(&[words, &[id]].concat()))).collect();
+        for call in calls {
+            call.finish().ok();
+        }
+    };
+    each(&["create", "--bundle", &path]);
+    assert_eq!(runtime.call(&["list", "--quiet"]).ok().stdout.lines().count(), 40);
+    each(&["start"]);
+    each(&["delete", "--force"]);
+    assert_eq!(runtime.call(&["list", "--quiet"]).ok().stdout, "");
+    runtime.leaves_nothing(bundle.id());
+}
+
+#[test]
+fn execs_one_after_the_other_and_at_once() {
+    let (mut bundle, runtime) = true_bundle();
+    bundle.probe(&["reap"]);
+    runtime.start(&bundle);
+    let id = bundle.id();
+    for _ in 0..100 {
+        runtime.exec(id, &["exit", "0"]).ok();
+    }
+    let calls: Vec<_> = (0..40)
+        .map(|n| runtime.begin(runtime.command(&["exec", id, "/probe", "exit", &n.to_string()])))
+        .collect();
+    for (n, call) in (0..).zip(calls) {
+        assert_eq!(call.finish().code, n);
+    }
+    assert_eq!(runtime.call(&["ps", "--format", "json", id]).ok().json().as_array().unwrap().len(), 1);
+}
+
+/// No exec hangs, and none is left, when its container is deleted under it.
+#[test]
+fn execs_race_with_delete() {
+    for _ in 0..4 {
+        let (mut bundle, runtime) = true_bundle();
+        bundle.probe(&["sleep"]);
+        runtime.start(&bundle);
+        let id = bundle.id();
+        let calls: Vec<_> =
+            (0..8).map(|_| runtime.begin(runtime.command(&["exec", id, "/probe", "exit", "0"]))).collect();
+        let deleted = runtime.call(&["delete", "--force", id]);
+        if deleted.code != 0 && stand_in_lacks("runc 1.1.5 does not wait long enough for init") {
+            return;
+        }
+        deleted.ok();
+        for call in calls {
+            let code = call.finish().code;
+            assert!([0, 137, 255].contains(&code), "{code}");
+        }
+        runtime.leaves_nothing(id);
+    }
+}
+
+/// Of a container that is being made there is nothing to say, or what is true.
+#[test]
+fn state_races_with_create() {
+    let (mut bundle, runtime) = true_bundle();
+    bundle.probe(&["sleep"]).write();
+    let path = bundle.path();
+    let id = bundle.id();
+    for _ in 0..5 {
+        let call = runtime.begin(runtime.command(&["create", "--bundle", &path, id]));
+        let mut call = Some(call);
+        while call.as_ref().is_some_and(|call| {
+            !integration::host_process::ends_within(call.process.pid(), std::time::Duration::ZERO)
+        }) {
+            let outcome = runtime.call(&["state", id]);
+            match outcome.code {
+                0 => assert!(
+                    ["creating", "created"].contains(&outcome.json()["status"].as_str().unwrap()),
+                    "{outcome}"
+                ),
+                _ => drop(outcome.fails(1, &["container does not exist"])),
+            }
+        }
+        call.take().unwrap().finish().ok();
+        runtime.call(&["delete", "--force", id]).ok();
+    }
+}
