@@ -31,6 +31,9 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
     let config = options.config.clone().unwrap_or_else(|| options.bundle.join("config.json"));
     let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
     spec::validate(&spec).map_err(|error| error.within(config.display()))?;
+    if !nix::unistd::geteuid().is_root() {
+        spec::validate_rootless(&spec).map_err(|error| error.within(config.display()))?;
+    }
     console::check(&spec, options.console_socket.is_some())?;
     notify::prepare(&mut spec, &runtime.root.join(id.as_str()));
     if let Some(process) = &mut spec.process {

@@ -15,7 +15,7 @@ use crate::launch;
 use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{Namespaces, PID, Route, flag};
 use crate::seccomp;
-use crate::spec::Linux;
+use crate::spec::{Linux, validate_process};
 
 impl Container {
     /// Starts a process in the container. It runs when this returns.
@@ -32,6 +32,7 @@ impl Container {
             }
             _ => {}
         }
+        validate_process(&options.process)?;
         let spec = self.config()?;
         let linux = spec.linux.unwrap_or_default();
         console::check_exec(&options.process, options.console_socket.is_some())?;

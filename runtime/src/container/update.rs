@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, Result};
-use crate::spec::Resources;
+use crate::spec::{Resources, validate_resources};
 
 /// What can be updated; the rest of a resources object is ignored, as by runc, because engines send it whole.
 const CHANGEABLE: [(&str, &[&str]); 5] = [
@@ -29,6 +29,7 @@ impl Container {
         let linux = spec.linux.get_or_insert_default();
         let old = linux.resources.take().unwrap_or_default();
         let (apply, keep) = merge(&old, resources)?;
+        validate_resources(&keep)?;
         self.cgroup()?.update(&apply)?;
         linux.resources = Some(keep);
         self.replace_config(&spec)
