@@ -130,23 +130,24 @@ impl Oracle {
 fn program() -> Result<PathBuf, String> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/libseccomp/main.rs");
-    let program =
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("libseccomp-answers.{}", std::process::id()));
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("libseccomp-answers");
+    // Another run may be using the last one.
+    let fresh = program.with_extension(std::process::id().to_string());
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let made = Command::new(rustc)
         .args(["--edition", "2024", "-O", "--target", &target, "-o"])
-        .arg(&program)
+        .arg(&fresh)
         .arg(source)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .map_err(|error| format!("no compiler for a program that can open libseccomp: {error}"))?;
     if made.status.success() {
+        std::fs::rename(fresh, &program).unwrap();
         return Ok(program);
     }
-    Err(format!(
-        "no program for {target}, which could open libseccomp: {}",
-        String::from_utf8_lossy(&made.stderr)
-    ))
+    let errors = String::from_utf8_lossy(&made.stderr);
+    let first = errors.lines().next().unwrap_or_default();
+    Err(format!("no program for {target}, which could open libseccomp: {first}"))
 }
 
 fn instruction(words: &str) -> Instruction {
