@@ -40,7 +40,10 @@ fn attribute_words() {
         ("norelatime", 0, libc::MOUNT_ATTR__ATIME),
     ];
     for (word, set, clear) in table {
-        assert_eq!(parsed(&[word]), MountOptions { set, clear, ..Default::default() }, "{word}");
+        // What mount(2) in a remount takes as "leave the times alone" (man 2 mount, MS_REMOUNT).
+        let chooses_atime = matches!(word, "noatime" | "strictatime" | "relatime" | "nodiratime");
+        let plain = MountOptions { set, clear, chooses_atime, ..Default::default() };
+        assert_eq!(parsed(&[word]), plain, "{word}");
         let recursive = MountOptions { recursive_set: set, recursive_clear: clear, ..Default::default() };
         assert_eq!(parsed(&[&format!("r{word}")]), recursive, "r{word}");
     }
