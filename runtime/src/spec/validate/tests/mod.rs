@@ -43,11 +43,11 @@ fn spec(patch: Value) -> Spec {
 }
 
 fn linux(patch: Value) -> Value {
-    json!({ "linux": patch })
+    Value::Object([("linux".to_owned(), patch)].into_iter().collect())
 }
 
 fn process(patch: Value) -> Value {
-    json!({ "process": patch })
+    Value::Object([("process".to_owned(), patch)].into_iter().collect())
 }
 
 fn only(types: &[&str], patch: Value) -> Value {
