@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use pinnace::seccomp::{Filter, compile};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Exit(i32),
-    Signal(i32),
+    Signal(Signal),
 }
 
 /// A profile, compiled for this machine.
@@ -22,7 +23,7 @@ pub(crate) fn filter(profile: Value) -> Filter {
 }
 
 /// A profile that allows everything but what `rules` say.
-pub(crate) fn allowing_but(rules: Value) -> Filter {
+pub(crate) fn allowing_but(rules: &Value) -> Filter {
     filter(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules }))
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn under(filter: &Filter, act: impl FnOnce(Option<OwnedFd>) -> i32) -
         }
         ForkResult::Parent { child } => match waitpid(child, None).unwrap() {
             WaitStatus::Exited(_, code) => End::Exit(code),
-            WaitStatus::Signaled(_, signal, _) => End::Signal(i32::from(signal as u8)),
+            WaitStatus::Signaled(_, signal, _) => End::Signal(signal),
             other => panic!("{other:?}"),
         },
     }
@@ -59,9 +60,8 @@ fn no_core_dump() {
 
 /// Makes a system call; the errno, or 0 if it succeeded.
 pub(crate) fn errno_of(number: i64, args: [i64; 5]) -> i32 {
-    let [a, b, c, d, e] = args;
     // SAFETY: the callers pass integers, or null where a pointer is wanted.
-    match unsafe { libc::syscall(number, a, b, c, d, e) } {
+    match unsafe { libc::syscall(number, args[0], args[1], args[2], args[3], args[4]) } {
         // SAFETY: the thread's own errno.
         -1 => unsafe { *libc::__errno_location() },
         _ => 0,

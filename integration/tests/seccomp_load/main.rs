@@ -9,6 +9,7 @@ mod programs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use pinnace::seccomp::known;
 use pinnace::sys::socket;
 use serde_json::{Value, json};
@@ -23,11 +24,11 @@ fn rule(name: &str, action: &str) -> Value {
 
 #[test]
 fn errno_is_the_profiles() {
-    let eperm = allowing_but(rule("getppid", "SCMP_ACT_ERRNO"));
+    let eperm = allowing_but(&rule("getppid", "SCMP_ACT_ERRNO"));
     assert_eq!(under(&eperm, |_| errno_of(libc::SYS_getppid, NONE)), End::Exit(libc::EPERM));
     assert_eq!(under(&eperm, |_| errno_of(libc::SYS_getpid, NONE)), End::Exit(0));
     let other = json!([{ "names": ["getppid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 100 }]);
-    let other = allowing_but(other);
+    let other = allowing_but(&other);
     assert_eq!(under(&other, |_| errno_of(libc::SYS_getppid, NONE)), End::Exit(100));
 }
 
@@ -46,10 +47,10 @@ fn calls_newer_than_the_profile_do_not_exist() {
 #[test]
 fn killing_is_by_sigsys() {
     for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"] {
-        let filter = allowing_but(rule("getppid", action));
+        let filter = allowing_but(&rule("getppid", action));
         assert_eq!(
             under(&filter, |_| errno_of(libc::SYS_getppid, NONE)),
-            End::Signal(libc::SIGSYS),
+            End::Signal(Signal::SIGSYS),
             "{action}"
         );
     }
@@ -61,11 +62,13 @@ fn a_trap_can_be_caught() {
     extern "C" fn catch(signal: i32) {
         CAUGHT.store(signal, Ordering::SeqCst);
     }
-    let filter = allowing_but(rule("getppid", "SCMP_ACT_TRAP"));
+    let filter = allowing_but(&rule("getppid", "SCMP_ACT_TRAP"));
     let end = under(&filter, |_| {
-        let catch: extern "C" fn(i32) = catch;
         // SAFETY: the handler only stores a number.
-        unsafe { libc::signal(libc::SIGSYS, catch as libc::sighandler_t) };
+        let set = unsafe { signal(Signal::SIGSYS, SigHandler::Handler(catch)) };
+        if set.is_err() {
+            return 1;
+        }
         errno_of(libc::SYS_getppid, NONE);
         CAUGHT.load(Ordering::SeqCst)
     });
@@ -74,9 +77,9 @@ fn a_trap_can_be_caught() {
 
 #[test]
 fn logging_lets_pass_and_tracing_needs_a_tracer() {
-    let log = allowing_but(rule("getppid", "SCMP_ACT_LOG"));
+    let log = allowing_but(&rule("getppid", "SCMP_ACT_LOG"));
     assert_eq!(under(&log, |_| errno_of(libc::SYS_getppid, NONE)), End::Exit(0));
-    let trace = allowing_but(rule("getppid", "SCMP_ACT_TRACE"));
+    let trace = allowing_but(&rule("getppid", "SCMP_ACT_TRACE"));
     assert_eq!(under(&trace, |_| errno_of(libc::SYS_getppid, NONE)), End::Exit(libc::ENOSYS));
 }
 
@@ -85,7 +88,7 @@ fn logging_lets_pass_and_tracing_needs_a_tracer() {
 fn arguments_are_whole() {
     let rule = json!([{ "names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 33,
         "args": [{ "index": 0, "op": "SCMP_CMP_NE", "value": 0xffff_ffff_u64 }] }]);
-    let filter = allowing_but(rule);
+    let filter = allowing_but(&rule);
     assert_eq!(under(&filter, |_| errno_of(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0])), End::Exit(0));
     for value in [0x1_ffff_ffff, -1, 0] {
         let end = under(&filter, |_| errno_of(libc::SYS_personality, [value, 0, 0, 0, 0]));
@@ -99,17 +102,17 @@ fn getpid_by_int80() -> i32 {
     let result: i32;
     // SAFETY: getpid takes nothing and touches no memory.
     unsafe {
-        std::arch::asm!("int 0x80", inlateout("eax") 20 => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _)
-    };
+        std::arch::asm!("int 0x80", inlateout("eax") 20 => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
     result
 }
 
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn other_doors_into_the_kernel_are_shut_unless_named() {
-    let native = allowing_but(rule("getppid", "SCMP_ACT_ERRNO"));
+    let native = allowing_but(&rule("getppid", "SCMP_ACT_ERRNO"));
     let x32 = || errno_of(0x4000_0000 | libc::SYS_getpid, NONE);
-    assert_eq!(under(&native, |_| x32()), End::Signal(libc::SIGSYS));
+    assert_eq!(under(&native, |_| x32()), End::Signal(Signal::SIGSYS));
     let all = filter(json!({ "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"],
         "syscalls": [{ "names": ["getpid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7 }] }));
@@ -120,7 +123,7 @@ fn other_doors_into_the_kernel_are_shut_unless_named() {
     if under(&open, |_| i32::from(getpid_by_int80() <= 0)) != End::Exit(0) {
         return integration::skip("this kernel has no calls of i386");
     }
-    assert_eq!(under(&native, |_| getpid_by_int80()), End::Signal(libc::SIGSYS));
+    assert_eq!(under(&native, |_| getpid_by_int80()), End::Signal(Signal::SIGSYS));
     assert_eq!(under(&all, |_| -getpid_by_int80()), End::Exit(7));
 }
 
