@@ -20,24 +20,25 @@ impl Container {
     }
 
     /// Sends `signal` to init, or with `all` to every process of the container. A container that shares its pid
-    /// namespace has no init whose end is the end of all: there SIGKILL goes to all.
+    /// namespace has no init whose end is the end of all: there SIGKILL goes to all, and also to init itself, which
+    /// without a cgroup is all that is known.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let status = self.status()?;
-        if all {
-            return self.cgroup()?.signal_all(signal);
-        }
-        let Some(init) = self.state.init.pidfd()? else {
-            // Others may have outlived an init that shared its pid namespace.
-            if signal == libc::SIGKILL && !self.has_own_pids()? {
-                return self.cgroup()?.signal_all(signal);
+        let init = self.state.init.pidfd()?;
+        let everyone = all || (signal == libc::SIGKILL && !self.has_own_pids()?);
+        if everyone {
+            let cgroup = self.cgroup()?;
+            if init.is_none() && !all && cgroup.pids()?.is_empty() {
+                return Err(not_running());
             }
-            return Err(not_running());
-        };
-        if status == Status::Stopped {
-            return Err(not_running());
+            cgroup.signal_all(signal)?;
         }
-        if signal == libc::SIGKILL && !self.has_own_pids()? {
-            return self.cgroup()?.signal_all(signal);
+        let Some(init) = init else {
+            return if everyone { Ok(()) } else { Err(not_running()) };
+        };
+        // With all of them it has had its signal already, unless there is no cgroup to find it by.
+        if everyone && !(signal == libc::SIGKILL && self.state.cgroup_paths.is_empty()) {
+            return Ok(());
         }
         match pidfd_signal(&init, signal) {
             Err(Errno::ESRCH) => return Err(not_running()),

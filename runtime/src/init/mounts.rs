@@ -135,8 +135,8 @@ fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> R
         }
         if name == "tmpfs" && !made && !options.data.iter().any(|(key, _)| key == "mode") {
             // A tmpfs over a directory of the image keeps that directory's mode.
-            let mode = stat(&target)?.st_mode & 0o7777;
-            fsconfig_string(&fs, "mode", &format!("{mode:o}"))?;
+            let bits = stat(&target)?.st_mode & 0o7777;
+            fsconfig_string(&fs, "mode", &format!("{bits:o}"))?;
         }
         fsconfig_create(&fs)
     })();

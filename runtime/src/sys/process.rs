@@ -84,9 +84,9 @@ pub fn unshare_time() -> nix::Result<()> {
 }
 
 /// setns(2) into a time namespace. The process must have one thread.
-pub fn enter_time(namespace: OwnedFd) -> nix::Result<()> {
+pub fn enter_time(namespace: impl AsFd) -> nix::Result<()> {
     // SAFETY: no pointers.
-    check(unsafe { libc::syscall(libc::SYS_setns, namespace.as_raw_fd(), CLONE_NEWTIME) })?;
+    check(unsafe { libc::syscall(libc::SYS_setns, namespace.as_fd().as_raw_fd(), CLONE_NEWTIME) })?;
     Ok(())
 }
 
