@@ -71,7 +71,7 @@ fn text_that_is_no_json() {
     text_is_refused(b"[]", &["config.json"]);
     text_is_refused(b"\"text\"", &["config.json"]);
     let whole = ordinary();
-    text_is_refused(whole[..whole.len() / 2].as_bytes(), &["config.json"]);
+    text_is_refused(&whole.as_bytes()[..whole.len() / 2], &["config.json"]);
 }
 
 #[test]

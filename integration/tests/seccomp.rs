@@ -1,6 +1,7 @@
 //! Seccomp as a process in the container meets it: what each action does, conditions, and how it goes with the
 //! privileges. Which program a profile becomes is asked elsewhere.
 
+#![allow(clippy::needless_pass_by_value, reason = "json! makes its value where it is passed")]
 #![allow(clippy::unwrap_used)]
 
 use integration::{Bundle, stand_in_lacks};

@@ -76,7 +76,7 @@ fn the_user_owns_its_terminal() {
     bundle.probe(&["see", "stat=/dev/pts/0", "create=/dev/console", "create=/dev/tty"]);
     runtime.run_with(&bundle, &["--detach", "--console-socket", socket.path()]).ok();
     let (master, _) = socket.receive(LIMIT).expect("a terminal");
-    let text = read_until(&master, LIMIT, |text| text.contains("\n"));
+    let text = read_until(&master, LIMIT, |text| text.contains('\n'));
     let seen: Value = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
     let device = &seen["stat"]["/dev/pts/0"];
     assert_eq!((&device["uid"], &device["gid"]), (&json!(1000), &json!(5)));
@@ -154,7 +154,7 @@ fn an_exec_has_a_terminal_of_its_own() {
         ["exec", "--tty", "--detach", "--console-socket", socket.path(), bundle.id(), "/probe", "see"];
     runtime.call(&words).ok();
     let (master, _) = socket.receive(LIMIT).expect("a terminal");
-    let text = read_until(&master, LIMIT, |text| text.contains("\n"));
+    let text = read_until(&master, LIMIT, |text| text.contains('\n'));
     let seen: Value = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
     assert_eq!(seen["tty"]["controlling"], true);
     assert_eq!(seen["tty"]["name"], "/dev/pts/0");
@@ -187,7 +187,7 @@ fn a_terminal_in_a_user_namespace() {
     bundle.set("/process/user", json!({"uid": 7, "gid": 8})).probe(&["see", "stat=/dev/pts/0"]);
     runtime.run_with(&bundle, &["--detach", "--console-socket", socket.path()]).ok();
     let (master, _) = socket.receive(LIMIT).expect("a terminal");
-    let text = read_until(&master, LIMIT, |text| text.contains("\n"));
+    let text = read_until(&master, LIMIT, |text| text.contains('\n'));
     let seen: Value = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
     assert_eq!(seen["tty"]["controlling"], true);
     assert_eq!(seen["stat"]["/dev/pts/0"]["uid"], 7);

@@ -1,5 +1,7 @@
 //! Tests of what a config.json may not say: a whole one, one field changed at a time. Tests only.
 
+#![allow(clippy::needless_pass_by_value, reason = "json! makes its value where it is passed")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
