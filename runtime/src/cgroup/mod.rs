@@ -34,7 +34,7 @@ use std::sync::OnceLock;
 
 pub use entry::Entry;
 pub use oom::{Oom, OomWatch};
-pub use stats::Stats;
+pub use stats::{BlkioEntry, MemoryEntry, Stats};
 pub use views::View;
 
 use nix::errno::Errno;

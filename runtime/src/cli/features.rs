@@ -98,6 +98,15 @@ pub(crate) fn features(_: &Call) -> Result<u8> {
     print(&text).map(|()| 0)
 }
 
+/// The features as JSON in one line, for a shim to hand on.
+///
+/// # Errors
+/// None that is known of.
+pub fn features_json() -> Result<Vec<u8>> {
+    serde_json::to_vec(&known_features())
+        .map_err(|error| crate::error::Error::invalid(format!("write the features: {error}")))
+}
+
 fn known_features() -> Features {
     Features {
         oci_version_min: "1.0.0",

@@ -23,10 +23,10 @@ Engines (docker, containerd, podman) use create, start, kill and delete. All fla
 the command, and a long flag may have one dash or two.";
 
 /// The release of this program.
-pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// What was built: the build sets PINNACE_COMMIT.
-pub(crate) const COMMIT: &str = match option_env!("PINNACE_COMMIT") {
+pub const COMMIT: &str = match option_env!("PINNACE_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };

@@ -36,6 +36,9 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
+pub use features::features_json;
+pub use help::{COMMIT, RELEASE};
+
 use crate::container::Runtime;
 use crate::container::id::Id;
 use crate::container::state::Container;

@@ -109,6 +109,7 @@ impl Attempt<'_> {
                     filter,
                     wire: &wire,
                     preserve_fds,
+                    stdio: options.stdio.as_deref(),
                     first: true,
                 },
                 gate,

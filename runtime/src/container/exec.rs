@@ -53,6 +53,7 @@ impl Container {
                 filter: filter.as_ref(),
                 wire: &wire,
                 preserve_fds,
+                stdio: options.stdio.as_deref(),
                 first: false,
             };
             enter::run(&Enter {

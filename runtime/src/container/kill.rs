@@ -53,7 +53,7 @@ impl Container {
     }
 
     /// Whether the container has a pid namespace of its own, whose end its init's end is.
-    pub(super) fn has_own_pids(&self) -> Result<bool> {
+    pub fn has_own_pids(&self) -> Result<bool> {
         let linux = self.config()?.linux.unwrap_or_default();
         Ok(Namespaces::decide(&linux.namespaces).new & PID != 0)
     }

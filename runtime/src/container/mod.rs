@@ -31,6 +31,7 @@ pub use delete::delete_forced;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::unistd::Pid;
 
@@ -70,6 +71,8 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 up the process gets, beside those of LISTEN_FDS.
     pub preserve_fds: u32,
+    /// Standard input, output and error; none: the caller's own. A process with a terminal has that instead.
+    pub stdio: Option<Arc<[OwnedFd; 3]>>,
 }
 
 /// What `exec` takes.
@@ -91,6 +94,8 @@ pub struct ExecOptions {
     pub cgroups: Vec<String>,
     /// The caller shows the terminal on one of the user's, which makes carriage returns itself.
     pub plain_newlines: bool,
+    /// Standard input, output and error; none: the caller's own. A process with a terminal has that instead.
+    pub stdio: Option<Arc<[OwnedFd; 3]>>,
 }
 
 /// A process that was made.

@@ -50,6 +50,7 @@ pub fn run(enter: &Enter<'_>) -> Error {
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
     join::guard()?;
+    who.stdio.map_or(Ok(()), session::take_stdio)?;
     schedule::exec_affinity_before_cgroup(who.process)?;
     enter.entry.join().or_fail("write", || "join the container's cgroups")?;
     schedule::exec_affinity_in_cgroup(who.process)?;

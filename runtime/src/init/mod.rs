@@ -83,6 +83,8 @@ pub struct Who<'a> {
     pub wire: &'a wire::Child,
     /// How many descriptors from 3 up belong to it.
     pub preserve_fds: i32,
+    /// Its standard input, output and error; none: those that are there.
+    pub stdio: Option<&'a [OwnedFd; 3]>,
     /// A container's first process: its terminal is also the container's console.
     pub first: bool,
 }
@@ -163,6 +165,7 @@ pub fn run(mut init: Init<'_>) -> Error {
 
 /// A session and a keyring of its own, and all CPUs.
 fn session(init: &mut Init<'_>) -> Result<()> {
+    init.who.stdio.map_or(Ok(()), session::take_stdio)?;
     session::new_session()?;
     schedule::reset_affinity();
     if !init.no_new_keyring {

@@ -1,6 +1,8 @@
 //! What a process inherits and must not: session, keyring, umask, signals, timer slack. Each is set outright, never
 //! left as the caller had it.
 
+use std::os::fd::OwnedFd;
+
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
 
@@ -40,6 +42,21 @@ pub fn new_session() -> Result<()> {
         Err(Errno::EPERM) if nix::unistd::getsid(None) == Ok(nix::unistd::getpid()) => Ok(()),
         Err(errno) => Err(Error::os("setsid", errno, "start a new session")),
     }
+}
+
+/// Puts what was given on 0, 1 and 2. First of all, so that nobody inherits the caller's.
+pub fn take_stdio(given: &[OwnedFd; 3]) -> Result<()> {
+    let what = || "make the given descriptors standard input, output and error";
+    // One of them may be open on a number that is replaced before its turn.
+    let [stdin, stdout, stderr] = given.each_ref().map(above_stdio);
+    nix::unistd::dup2_stdin(stdin.or_fail("fcntl", what)?).or_fail("dup2", what)?;
+    nix::unistd::dup2_stdout(stdout.or_fail("fcntl", what)?).or_fail("dup2", what)?;
+    nix::unistd::dup2_stderr(stderr.or_fail("fcntl", what)?).or_fail("dup2", what)
+}
+
+fn above_stdio(fd: &OwnedFd) -> std::io::Result<OwnedFd> {
+    // F_DUPFD_CLOEXEC from 3 up (std).
+    fd.try_clone()
 }
 
 /// Leaves the caller's session keyring for the container's own, `_ses.<id>`. A kernel without keyrings is a warning.

@@ -58,6 +58,14 @@ pub fn load_process(path: &Path) -> Result<Process> {
     parse_strictly(&read(path)?).map_err(|e| e.within(path.display()))
 }
 
+/// Parses a process that came otherwise than in a file.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_process(bytes: &[u8]) -> Result<Process> {
+    parse_strictly(bytes)
+}
+
 /// Parses the file of `update --resources`.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ mod validate;
 
 pub use default::{Defaults, default_spec};
 pub use linux::{HugepageLimit, IntelRdt, Linux, Pids, Resources};
-pub use load::{Loaded, load, load_process, parse, parse_resources};
+pub use load::{Loaded, load, load_process, parse, parse_process, parse_resources};
 pub use oci_spec::runtime as oci;
 pub use process::{Capabilities, ExecCpuAffinity, Process, User};
 pub use schedule::{MemoryPolicy, Scheduler};
