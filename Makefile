@@ -19,14 +19,14 @@ export SUITE SRC FILES
 .PHONY: help build run test conformance lint deny install uninstall clean deps deps-build deps-run dist
 
 help:
-	@echo 'make build      the static release binary, bin/pinnace'
+	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
 	@echo 'make run        a container from busybox, run by bin/pinnace'
 	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
 	@echo 'make deps       the Debian packages and the Rust target that the above need'
-	@echo 'make install    bin/pinnace to $$(DESTDIR)$$(PREFIX)/bin; uninstall takes it away'
+	@echo 'make install    what is in bin to $$(DESTDIR)$$(PREFIX)/bin; uninstall takes it away'
 	@echo 'make dist       static binaries and their sha256 in target/dist'
 	@echo 'make clean      what was built'
 
@@ -40,7 +40,7 @@ deps-run:
 	@$(STEP) 'packages to run an example' integration/scripts/deps build run
 
 build: deps-build
-	@$(STEP) 'static release binary' integration/scripts/build
+	@$(STEP) 'static release binaries' integration/scripts/build
 
 run: deps-run build
 	@$(STEP) 'a container from busybox' integration/scripts/run-example
@@ -59,10 +59,10 @@ deny:
 	@$(STEP) 'licences, advisories, doubled crates' cargo deny check
 
 install: build
-	install -D -m 0755 bin/pinnace $(DESTDIR)$(PREFIX)/bin/pinnace
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/pinnace bin/containerd-shim-pinnace-v2
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/pinnace
+	rm -f $(DESTDIR)$(PREFIX)/bin/pinnace $(DESTDIR)$(PREFIX)/bin/containerd-shim-pinnace-v2
 
 dist: build
 	@$(STEP) 'archive' integration/scripts/dist

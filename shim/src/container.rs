@@ -1,0 +1,216 @@
+//! A container: made, watched and taken away by calls into the library. It knows when it has ended; it never talks to
+//! containerd itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use containerd_shim_protos::types::mount::Mount;
+use pinnace::container::id::Id;
+use pinnace::container::state::Container as Handle;
+use pinnace::container::{self, CreateOptions, ExecOptions, Runtime};
+use pinnace::error::{Error, Kind, Result};
+
+use crate::oom::Watch;
+use crate::options::Settings;
+use crate::process::{Exit, Process};
+use crate::stdio::{self, Streams};
+use crate::{delete, rootfs};
+
+/// SIGKILL, the same number on every processor.
+pub(crate) const SIGKILL: i32 = 9;
+
+/// What a request to create says.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub namespace: &'a str,
+    pub id: &'a str,
+    pub bundle: &'a Path,
+    pub mounts: &'a [Mount],
+    pub streams: Streams,
+    pub settings: Settings,
+}
+
+/// A container.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub id: String,
+    pub bundle: PathBuf,
+    pub init: Arc<Process>,
+    pub oom: Option<Arc<Watch>>,
+    settings: Settings,
+    handle: Handle,
+    /// The end of init is the end of all.
+    own_pids: bool,
+    execs: Mutex<BTreeMap<String, Arc<Process>>>,
+    /// Init has ended, and others have not yet.
+    held: Mutex<Option<Exit>>,
+}
+
+impl Container {
+    /// Makes a container whose program waits for the start.
+    pub fn create(request: Request<'_>) -> Result<Self> {
+        let id = Id::parse(request.id)?;
+        let runtime = Runtime {
+            root: request.settings.root(request.namespace),
+            systemd_cgroup: request.settings.systemd_cgroup,
+        };
+        delete::remember(request.bundle, &runtime.root)?;
+        let target = request.bundle.join("rootfs");
+        if !request.mounts.is_empty() {
+            let _ = std::fs::create_dir(&target);
+            rootfs::mount_all(request.mounts, &target)?;
+        }
+        let bundle = request.bundle.to_owned();
+        Self::perform(&runtime, &id, request).inspect_err(|_| rootfs::unmount(&bundle.join("rootfs")))
+    }
+
+    fn perform(runtime: &Runtime, id: &Id, request: Request<'_>) -> Result<Self> {
+        let Request { bundle, streams, settings, .. } = request;
+        let opened = stdio::open(&streams, &settings)?;
+        let options = CreateOptions {
+            bundle: bundle.to_owned(),
+            pid_file: Some(bundle.join(delete::PID)),
+            no_pivot: settings.no_pivot_root,
+            no_new_keyring: settings.no_new_keyring,
+            stdio: opened.child.clone(),
+            ..CreateOptions::default()
+        };
+        let started = container::create(runtime, id, &options)?;
+        drop(options);
+        let finish = || -> Result<Self> {
+            let io = opened.attach(started.console)?;
+            let handle = Handle::load(runtime, id)?;
+            let init = Arc::new(Process::new(String::new(), streams, None));
+            init.born(started.pid.as_raw(), started.pidfd, io);
+            let oom = match handle.oom_watch() {
+                Ok(watch) => Some(Watch::new(watch)),
+                Err(error) => {
+                    log::warn!("{error}");
+                    None
+                }
+            };
+            Ok(Self {
+                id: id.as_str().to_owned(),
+                bundle: bundle.to_owned(),
+                init,
+                oom,
+                own_pids: handle.has_own_pids()?,
+                settings,
+                handle,
+                execs: Mutex::default(),
+                held: Mutex::default(),
+            })
+        };
+        finish().inspect_err(|_| {
+            if let Err(error) = container::delete_forced(runtime, id) {
+                log::warn!("{error}");
+            }
+        })
+    }
+
+    /// Runs its program.
+    pub fn start(&self) -> Result<()> {
+        self.handle.start()?;
+        self.init.run();
+        Ok(())
+    }
+
+    fn execs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Process>>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its first process, or the exec of that name.
+    pub fn process(&self, exec_id: &str) -> Result<Arc<Process>> {
+        if exec_id.is_empty() {
+            return Ok(Arc::clone(&self.init));
+        }
+        let found = self.execs().get(exec_id).cloned();
+        found.ok_or_else(|| Error::new(Kind::NotFound, format!("process {exec_id} does not exist")))
+    }
+
+    /// Takes the name for an exec, which is not started yet.
+    pub fn add(&self, process: Process) -> Result<()> {
+        let mut execs = self.execs();
+        if execs.contains_key(&process.exec_id) {
+            let text = format!("id {} is taken", process.exec_id);
+            return Err(Error::new(Kind::Exists, text));
+        }
+        execs.insert(process.exec_id.clone(), Arc::new(process));
+        Ok(())
+    }
+
+    /// Forgets an exec.
+    pub fn forget(&self, exec_id: &str) {
+        self.execs().remove(exec_id);
+    }
+
+    /// The names and pids of the execs that live.
+    pub fn living_execs(&self) -> Vec<(String, u32)> {
+        let execs = self.execs();
+        execs.values().filter(|p| p.is_alive()).map(|p| (p.exec_id.clone(), p.pid())).collect()
+    }
+
+    /// Starts an exec.
+    pub fn exec(&self, process: &Process) -> Result<()> {
+        if self.init.exit().is_some() || self.held().is_some() {
+            return Err(Error::new(Kind::State, "cannot exec in a stopped container"));
+        }
+        if process.pid() != 0 {
+            return Err(Error::new(Kind::State, format!("process {} is started already", process.exec_id)));
+        }
+        let opened = stdio::open(&process.streams, &self.settings)?;
+        let options = ExecOptions {
+            process: process.spec.clone().unwrap_or_default(),
+            stdio: opened.child.clone(),
+            ..ExecOptions::default()
+        };
+        let started = self.handle.exec(&options)?;
+        drop(options);
+        let io = opened.attach(started.console)?;
+        process.born(started.pid.as_raw(), started.pidfd, io);
+        process.run();
+        Ok(())
+    }
+
+    /// The library's container.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Whether it stands still.
+    pub fn is_paused(&self) -> bool {
+        self.init.is_alive() && self.handle.cgroup().and_then(|cgroup| cgroup.frozen()).unwrap_or(false)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Exit>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Init has ended. Whoever shared its pid namespace goes with it.
+    pub fn init_ended(&self, exit: Exit) {
+        if !self.own_pids
+            && let Err(error) = self.handle.kill(SIGKILL, true)
+        {
+            log::warn!("{error}");
+        }
+        *self.held() = Some(exit);
+    }
+
+    /// The end of init, once all execs have ended: to be told now, and once.
+    pub fn settled(&self) -> Option<Exit> {
+        if !self.living_execs().is_empty() {
+            return None;
+        }
+        let exit = self.held().take()?;
+        self.init.end(exit);
+        Some(exit)
+    }
+
+    /// Takes away what create has made. Its processes have ended.
+    pub fn delete(&self) -> Result<()> {
+        self.handle.clone().delete()?;
+        rootfs::unmount(&self.bundle.join("rootfs"));
+        Ok(())
+    }
+}

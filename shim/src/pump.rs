@@ -1,0 +1,118 @@
+//! Copies bytes between two descriptors on the loop: inside the kernel where both are pipes, else through a small
+//! buffer. It ends when the source does; what can't be written is lost, not an end of the reading.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{SpliceFFlags, splice as splice_once};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::unix::AsyncFd;
+
+/// As much as is moved at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// The buffer of a copy that can't be made in the kernel: what a terminal gives at once.
+const BUFFER: usize = 4096;
+
+/// Where bytes go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// A FIFO that is open for both.
+    Fifo(AsyncFd<OwnedFd>),
+    /// A terminal's master, which is also read.
+    Shared(Arc<AsyncFd<OwnedFd>>),
+    /// A file that is open for appending.
+    File(File),
+}
+
+/// From a pipe to wherever output goes.
+pub(crate) async fn output(from: &AsyncFd<OwnedFd>, to: &Sink) {
+    match to {
+        Sink::Fifo(fifo) => splice(from, fifo).await,
+        _ => copy(from, to).await,
+    }
+}
+
+/// From pipe to pipe. Ends when the source does or the target's reader is gone.
+pub(crate) async fn splice(from: &AsyncFd<OwnedFd>, to: &AsyncFd<OwnedFd>) {
+    loop {
+        if wait(from, PollFlags::POLLIN).await.is_err() || wait(to, PollFlags::POLLOUT).await.is_err() {
+            return;
+        }
+        let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+        match splice_once(from.get_ref(), None, to.get_ref(), None, AT_ONCE, flags) {
+            Ok(0) => return,
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => {
+                if errno != Errno::EPIPE {
+                    log::warn!("copy a process's stream: {errno}");
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Through a buffer. A terminal ends with EIO, when its last process has closed it.
+pub(crate) async fn copy(from: &AsyncFd<OwnedFd>, to: &Sink) {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        if wait(from, PollFlags::POLLIN).await.is_err() {
+            return;
+        }
+        match nix::unistd::read(from.get_ref(), &mut buffer) {
+            Ok(0) => return,
+            Ok(length) => {
+                if let Err(errno) = write(to, &buffer[..length]).await {
+                    if matches!(errno, Errno::EPIPE | Errno::EIO) {
+                        return;
+                    }
+                    log::warn!("write a process's output: {errno}");
+                }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+async fn write(to: &Sink, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = match to {
+            Sink::File(file) => nix::unistd::write(file, bytes),
+            Sink::Fifo(fd) => write_some(fd, bytes).await,
+            Sink::Shared(fd) => write_some(fd, bytes).await,
+        };
+        match written {
+            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+async fn write_some(to: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Result<usize, Errno> {
+    wait(to, PollFlags::POLLOUT).await?;
+    nix::unistd::write(to.get_ref(), bytes)
+}
+
+/// Until the descriptor is ready for `events`. The loop is told of changes alone, so what it remembers is asked again.
+async fn wait(fd: &AsyncFd<OwnedFd>, events: PollFlags) -> Result<(), Errno> {
+    loop {
+        let guard = if events == PollFlags::POLLIN { fd.readable().await } else { fd.writable().await };
+        let mut guard = guard.map_err(|_| Errno::EBADF)?;
+        let mut fds = [PollFd::new(fd.get_ref().as_fd(), events)];
+        if poll(&mut fds, PollTimeout::ZERO)? > 0 {
+            guard.retain_ready();
+            return Ok(());
+        }
+        guard.clear_ready();
+    }
+}
+
+/// How long a process that has ended may leave output behind that nobody reads.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,154 @@
+//! All that the shim knows: its containers, which pid belongs to which process, and the way to containerd. Nothing here
+//! waits, so that one lock for the tables is never held for longer than a look.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use containerd_shim_protos::events::task::{TaskExit, TaskOOM};
+use pinnace::error::{Error, Kind, Result};
+use protobuf::MessageField;
+use tokio::sync::Notify;
+
+use crate::container::Container;
+use crate::events::Events;
+use crate::oom;
+use crate::process::{Exit, Process};
+
+/// The shim.
+#[derive(Debug)]
+pub(crate) struct Shim {
+    pub namespace: String,
+    pub events: Events,
+    tables: Mutex<Tables>,
+    over: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    containers: BTreeMap<String, Arc<Container>>,
+    children: HashMap<i32, (Arc<Container>, Arc<Process>)>,
+}
+
+impl Shim {
+    pub fn new(namespace: String, events: Events) -> Self {
+        Self { namespace, events, tables: Mutex::default(), over: Notify::new() }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A container that is there.
+    pub fn container(&self, id: &str) -> Result<Arc<Container>> {
+        let found = self.tables().containers.get(id).cloned();
+        found.ok_or_else(|| Error::new(Kind::NotFound, format!("container {id} does not exist")))
+    }
+
+    /// Refuses an id that is taken.
+    pub fn refuse_taken(&self, id: &str) -> Result<()> {
+        if self.tables().containers.contains_key(id) {
+            return Err(Error::new(Kind::Exists, format!("container {id} is there already")));
+        }
+        Ok(())
+    }
+
+    /// Knows a new container from now on.
+    pub fn add(self: &Arc<Self>, container: Container) -> Arc<Container> {
+        let container = Arc::new(container);
+        self.tables().containers.insert(container.id.clone(), Arc::clone(&container));
+        self.adopt(&container, &container.init);
+        if let Some(watch) = &container.oom {
+            let (shim, id) = (Arc::clone(self), container.id.clone());
+            tokio::spawn(oom::follow(Arc::clone(watch), move || shim.tell_oom(&id)));
+        }
+        container
+    }
+
+    /// Waits for a process's end from now on.
+    pub fn adopt(&self, container: &Arc<Container>, process: &Arc<Process>) {
+        let Ok(pid) = i32::try_from(process.pid()) else { return };
+        self.tables().children.insert(pid, (Arc::clone(container), Arc::clone(process)));
+    }
+
+    /// Forgets a container.
+    pub fn forget(&self, id: &str) {
+        self.tables().containers.remove(id);
+    }
+
+    /// No container is left.
+    pub fn is_empty(&self) -> bool {
+        self.tables().containers.is_empty()
+    }
+
+    fn tell_oom(&self, id: &str) {
+        self.events.publish("/tasks/oom", &TaskOOM { container_id: id.to_owned(), ..TaskOOM::default() });
+    }
+
+    /// A child has ended: ours, or an orphan that we were given.
+    pub fn ended(&self, pid: i32, status: u32) {
+        let Some((container, process)) = self.tables().children.remove(&pid) else { return };
+        let exit = Exit { status, at: SystemTime::now() };
+        if process.exec_id.is_empty() {
+            container.init_ended(exit);
+        } else {
+            process.end(exit);
+            self.tell_exit(&container, &process, exit);
+        }
+        // Of a container's ends, its init's comes last, and after what had killed it.
+        if let Some(exit) = container.settled() {
+            if container.oom.as_ref().and_then(|watch| watch.take()) == Some(true) {
+                self.tell_oom(&container.id);
+            }
+            self.tell_exit(&container, &container.init, exit);
+        }
+    }
+
+    fn tell_exit(&self, container: &Container, process: &Process, exit: Exit) {
+        let id = if process.exec_id.is_empty() { &container.id } else { &process.exec_id };
+        let event = TaskExit {
+            container_id: container.id.clone(),
+            id: id.clone(),
+            pid: process.pid(),
+            exit_status: exit.status,
+            exited_at: MessageField::some(exit.at.into()),
+            ..TaskExit::default()
+        };
+        self.events.publish("/tasks/exit", &event);
+    }
+
+    /// Writes to the log what there is (SIGUSR1).
+    pub fn dump(&self) {
+        let tables = self.tables();
+        log::info!(
+            "{} containers, {} children, {} events wait",
+            tables.containers.len(),
+            tables.children.len(),
+            self.events.waiting()
+        );
+        for container in tables.containers.values() {
+            let init = &container.init;
+            log::info!(
+                "container {}: pid {} {:?} {:?}",
+                container.id,
+                init.pid(),
+                init.status(),
+                init.exit()
+            );
+            for (exec, pid) in container.living_execs() {
+                log::info!("container {}: exec {exec}: pid {pid}", container.id);
+            }
+        }
+    }
+
+    /// Asks the shim to end.
+    pub fn end(&self) {
+        self.over.notify_one();
+    }
+
+    /// Waits until the shim was asked to end and everything was told.
+    pub async fn over(&self) {
+        self.over.notified().await;
+        self.events.drain(Duration::from_secs(3)).await;
+    }
+}
