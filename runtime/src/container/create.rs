@@ -107,7 +107,7 @@ impl Attempt<'_> {
                     process: &plan.process,
                     credentials: &plan.credentials,
                     filter,
-                    wire: &wire,
+                    wire,
                     preserve_fds,
                     stdio: options.stdio.as_deref(),
                     first: true,

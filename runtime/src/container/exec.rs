@@ -51,7 +51,7 @@ impl Container {
                 process: &options.process,
                 credentials: &credentials,
                 filter: filter.as_ref(),
-                wire: &wire,
+                wire,
                 preserve_fds,
                 stdio: options.stdio.as_deref(),
                 first: false,

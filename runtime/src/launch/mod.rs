@@ -39,7 +39,7 @@ pub fn launch(
     namespaces: &Namespaces,
     route: Route,
     entry: &Entry,
-    child: impl FnOnce(wire::Child) -> Error,
+    child: impl FnOnce(&wire::Child) -> Error,
 ) -> Result<Born> {
     let lent = if route.lend_pid { Some(Lent::to(namespaces)?) } else { None };
     let born = fork(route, entry, child);
@@ -49,7 +49,7 @@ pub fn launch(
     born
 }
 
-fn fork(route: Route, entry: &Entry, child: impl FnOnce(wire::Child) -> Error) -> Result<Born> {
+fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) -> Result<Born> {
     assert_single_threaded()?;
     let (parent_end, child_end) = wire::pair()?;
     let flags = if route.hop { 0 } else { route.clone };
@@ -58,8 +58,9 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(wire::Child) -> Error) -
     match unsafe { clone(&how) }.map_err(clone_error)? {
         Side::Child => {
             drop(parent_end);
-            // `child` comes back only with a failure, which it has told over the wire.
-            let _ = child(child_end);
+            // `child` comes back only with a failure, which it has told over the wire. By then its descriptors may be
+            // closed: their owners, this one too, end with the process and are never dropped.
+            let _ = child(&child_end);
             exit_now(255)
         }
         Side::Parent(pid, pidfd) => Ok(Born { pid, pidfd, wire: parent_end }),
