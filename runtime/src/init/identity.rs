@@ -87,6 +87,11 @@ pub fn become_user(who: &Who<'_>, proc: Option<&OwnedFd>) -> Result<()> {
     let cwd = Path::new("/").join(clean(Path::new(&process.cwd)));
     // Root may enter what the user can't, and the user what root can't (a FUSE or NFS mount): either is enough.
     let as_root = nix::unistd::chdir(&cwd);
+    if as_root.is_ok() {
+        refuse_outside()?;
+    }
+    // All that can come before the filter does: a profile may know of little that is called behind it.
+    session::reset_inherited()?;
     creds::no_new_privs(credentials)?;
     if !credentials.no_new_privs {
         filter(who)?;
@@ -94,9 +99,8 @@ pub fn become_user(who: &Who<'_>, proc: Option<&OwnedFd>) -> Result<()> {
     creds::apply(credentials, proc)?;
     if as_root.is_err() {
         nix::unistd::chdir(&cwd).or_fail("chdir", || format!("enter working directory {}", cwd.display()))?;
+        refuse_outside()?;
     }
-    refuse_outside()?;
-    session::reset_inherited()?;
     if credentials.no_new_privs {
         filter(who)?;
     }
