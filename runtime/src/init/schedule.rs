@@ -19,6 +19,8 @@ pub fn apply(process: &Process, linux: &Linux) -> Result<()> {
             Errno::EPERM if cpuset.is_some_and(|list| !list.is_empty()) => {
                 Error::os("sched_setattr", errno, "process scheduler can't be used together with AllowedCPUs")
             }
+            Errno::EPERM => Error::os("sched_setattr", errno, "error setting scheduler")
+                .hint("it needs CAP_SYS_NICE, and SCHED_DEADLINE all CPUs: no execCPUAffinity and no cpuset"),
             _ => Error::os("sched_setattr", errno, "error setting scheduler"),
         })?;
     }
