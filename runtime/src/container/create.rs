@@ -44,6 +44,9 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
         plan.process.apparmor_profile.as_deref(),
         [plan.process.selinux_label.as_deref(), plan.linux().mount_label.as_deref()],
     )?;
+    if plan.linux().intel_rdt.is_some() {
+        return Err(Error::invalid("linux.intelRdt: not supported").hint("take it out of config.json"));
+    }
     let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
     let dir = Dir::create(runtime, id)?;
     let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
