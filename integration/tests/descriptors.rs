@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -141,9 +142,9 @@ fn listening_sockets_are_passed_on() {
     pass(&mut command, files(&bundle, &["three", "four", "five"]));
     command.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:db");
     // LISTEN_PID is the process that is to use them, which is only known after fork.
-    let wrapper = ["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""];
+    let script = ["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""];
     let mut wrapped = Command::new("/bin/sh");
-    wrapped.args(wrapper).arg(command.get_program()).args(command.get_args());
+    wrapped.args(script).arg(command.get_program()).args(command.get_args());
     wrapped.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:db").stdin(std::process::Stdio::null());
     pass(&mut wrapped, files(&bundle, &["three", "four", "five"]));
     drop(command);
@@ -258,8 +259,7 @@ fn the_streams_belong_to_the_user() {
     let seen = runtime.run_with(&bundle, &[]).ok().json();
     assert_eq!(seen["create"], json!({"/proc/self/fd/1": "ok", "/proc/self/fd/2": "ok"}));
     // But the host's /dev/null stays root's.
-    use std::os::unix::fs::MetadataExt;
-    assert_eq!(fs::metadata("/dev/null").unwrap().uid(), 0);
+    assert_eq!(MetadataExt::uid(&fs::metadata("/dev/null").unwrap()), 0);
 }
 
 /// A reader that goes away is the program's affair (SIGPIPE), and the runtime ends with it.

@@ -20,10 +20,10 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
         if route.unshare & USER != 0 {
             unshare_flags(USER)?;
             init.who.wire.map()?;
-            become_root()?;
         } else {
-            become_root()?;
+            refuse_other_maps(init)?;
         }
+        become_root()?;
         sibling(route, init.who.wire)?;
         guard()?;
     } else if route.clone & USER != 0 {
@@ -34,6 +34,7 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
     } else {
         enter(namespaces)?;
         if namespaces.joins(USER) {
+            refuse_other_maps(init)?;
             become_root()?;
         }
         unshare_flags(route.unshare)?;
@@ -42,6 +43,36 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
     unshare_flags(route.late & CGROUP)?;
     if route.late & TIME != 0 {
         new_time(init)?;
+    }
+    Ok(())
+}
+
+/// Engines give a joined user namespace together with its maps. If they are not the namespace's own, files would get
+/// owners that nobody meant.
+fn refuse_other_maps(init: &Init<'_>) -> Result<()> {
+    let linux = init.plan.linux();
+    for (name, field, asked) in [
+        ("uid_map", "linux.uidMappings", &linux.uid_mappings),
+        ("gid_map", "linux.gidMappings", &linux.gid_mappings),
+    ] {
+        if asked.is_empty() {
+            continue;
+        }
+        let path = format!("/proc/self/{name}");
+        let text = std::fs::read_to_string(&path).or_fail("read", || format!("read {path}"))?;
+        let number = |word: &str| word.parse::<u32>().unwrap_or_default();
+        let mut there: Vec<Vec<u32>> =
+            text.lines().map(|line| line.split_whitespace().map(number).collect()).collect();
+        let mut asked: Vec<Vec<u32>> =
+            asked.iter().map(|map| vec![map.container_id(), map.host_id(), map.size()]).collect();
+        there.sort_unstable();
+        asked.sort_unstable();
+        if there != asked {
+            return Err(Error::invalid(format!(
+                "{field}: the user namespace that is joined has other mappings"
+            ))
+            .hint(format!("leave them out, or give its own: {}", text.trim_end().replace('\n', ", "))));
+        }
     }
     Ok(())
 }

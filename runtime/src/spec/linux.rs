@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::MemoryPolicy;
-use super::{nullable, oci, seccomp, unique_map};
+use super::{nullable, object, oci, seccomp, unique_map};
 
 /// Everything of config.json that is Linux's own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -21,7 +21,7 @@ pub struct Linux {
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
     /// cgroup limits.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Where the container's cgroup lies.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,13 +51,13 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_label: Option<String>,
     /// Cache and memory bandwidth allocation.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub intel_rdt: Option<IntelRdt>,
     /// Execution domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub personality: Option<oci::LinuxPersonality>,
     /// NUMA memory policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
     /// Clock offsets of a new time namespace.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
@@ -72,10 +72,10 @@ pub struct Resources {
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<oci::LinuxDeviceCgroup>,
     /// Memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub memory: Option<oci::LinuxMemory>,
     /// CPU time and placement.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub cpu: Option<oci::LinuxCpu>,
     /// Number of tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ pub struct Resources {
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub hugepage_limits: Vec<HugepageLimit>,
     /// Network class and priorities (cgroup v1).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub network: Option<oci::LinuxNetwork>,
     /// RDMA.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]

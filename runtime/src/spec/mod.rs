@@ -23,6 +23,7 @@ pub use validate::{
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
@@ -36,10 +37,10 @@ pub struct Spec {
     /// Version of the runtime-spec the bundle was made for.
     pub oci_version: String,
     /// The container's process.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
     /// The root file system.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub root: Option<oci::Root>,
     /// Host name in the container's UTS namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,13 +52,13 @@ pub struct Spec {
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// Commands run at moments of the lifecycle.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub hooks: Option<oci::Hooks>,
     /// Free metadata; what the runtime reads of it is an explicit list.
     #[serde(deserialize_with = "unique_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// What is Linux's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub linux: Option<Linux>,
 }
 
@@ -89,6 +90,28 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>
     d: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+/// A struct that is written as an object, or not at all: serde's own reader would also take an array of the values in
+/// the order of the fields, which no other runtime does.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    struct Object<T>(std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(access)).map(Some)
+        }
+    }
+    d.deserialize_any(Object(std::marker::PhantomData))
 }
 
 /// A map that refuses a key that is there twice: two readers would see two different containers.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Scheduler;
-use super::{nullable, oci};
+use super::{nullable, object, oci};
 
 /// The process to run in a container.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -12,7 +12,7 @@ pub struct Process {
     /// Give it a pseudo terminal.
     pub terminal: bool,
     /// The terminal's size.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub console_size: Option<oci::Box>,
     /// Ids as seen inside the container.
     pub user: User,
@@ -25,7 +25,7 @@ pub struct Process {
     /// Working directory, absolute.
     pub cwd: String,
     /// The five capability sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Resource limits.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
@@ -42,10 +42,10 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selinux_label: Option<String>,
     /// I/O priority.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub io_priority: Option<oci::LinuxIOPriority>,
     /// CPU scheduler.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
     /// CPU affinity of an exec.
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
