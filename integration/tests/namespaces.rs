@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use integration::host_mounts::HostMounts;
+use integration::host_process::Process;
 use integration::{Bundle, Runtime, host, stand_in_lacks};
 use serde_json::json;
 
@@ -72,7 +74,7 @@ fn each_is_the_hosts_if_left_out() {
 #[test]
 fn each_is_joined_by_path() {
     let (target, _runtime, pid) = target();
-    // A joined mount namespace is asked for in rootfs.rs.
+    // A joined mount namespace has to have the root file system: below.
     for (kind, name) in KINDS.into_iter().filter(|(kind, _)| *kind != "mount") {
         let mut bundle = Bundle::new();
         let runtime = bundle.runtime();
@@ -89,6 +91,23 @@ fn each_is_joined_by_path() {
             assert!(seen["pid"].as_i64().unwrap() > 1);
         }
     }
+}
+
+/// The rootfs is looked up there, and the namespace's root becomes the container's.
+#[test]
+fn a_mount_namespace_that_has_the_root_file_system_is_joined() {
+    let mut bundle = Bundle::new();
+    let runtime = bundle.runtime();
+    let mut command = std::process::Command::new("/bin/sleep");
+    command.arg("600");
+    HostMounts::new().apply(&mut command);
+    let holder = Process::start(&mut command);
+    bundle.join("mount", &format!("/proc/{}/ns/mnt", holder.pid()));
+    let seen = runtime.see(&bundle);
+    assert_eq!(seen["namespaces"]["mnt"], json!(host::namespace(holder.pid(), "mnt")));
+    assert_ne!(seen["namespaces"]["mnt"], ours("mnt"));
+    assert_eq!(seen["mounts"][0]["point"], "/");
+    assert!(seen["mounts"][0]["root"].as_str().unwrap().ends_with("/rootfs"), "{}", seen["mounts"][0]);
 }
 
 /// What a pod is: one container's network, ipc and uts in another's.
