@@ -52,8 +52,8 @@ pub(crate) fn act(program: &[String], action: &[String]) -> Result<(), Failure> 
         ["forks", count] => forks(count.parse()?),
         // Says "ready", then waits for SIGTERM and exits with CODE.
         ["trap-term", code] => trap(libc::SIGTERM, Some(code.parse()?)),
-        // Says "ready", then exits with the number of the first signal that somebody sent: a terminal's size may change
-        // at any time.
+        // Says "ready", then exits with the number of the first signal. Those that do nothing by default don't count: a
+        // terminal's size may change at any time, and Go's runtime sends itself SIGURG, which runc 1.1.5 passes on.
         ["trap"] => trap(0, None),
         // Ignores every signal and waits forever.
         ["block"] => block(),
@@ -161,7 +161,8 @@ fn trap(wanted: i32, code: Option<i32>) -> Result<(), Failure> {
     loop {
         // SAFETY: a filled set; no details are asked for.
         let signal = unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
-        let meant = if wanted == 0 { signal != libc::SIGWINCH } else { signal == wanted };
+        let harmless = [libc::SIGWINCH, libc::SIGURG, libc::SIGCHLD, libc::SIGCONT];
+        let meant = if wanted == 0 { !harmless.contains(&signal) } else { signal == wanted };
         if signal > 0 && meant {
             std::process::exit(code.unwrap_or(signal));
         }

@@ -31,8 +31,13 @@ fn now(name: &str) -> Vec<String> {
     left
 }
 
-/// Kills what runs in cgroups that bear `name`, and removes them: after a failed test the host is as before.
+/// Unmounts what is mounted on paths that bear `name`, kills what runs in cgroups that do, and removes them: after a failed test the host is as before.
 pub fn clear(name: &str) {
+    for line in mounts().iter().rev() {
+        if let Some(point) = line.split(' ').nth(4).filter(|point| point.contains(name)) {
+            let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH);
+        }
+    }
     eventually(PATIENCE, || {
         let mut directories = cgroups(name);
         for directory in &directories {

@@ -138,17 +138,16 @@ fn listening_sockets_are_passed_on() {
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
     bundle.probe(&["listen-fds", "+", "see"]);
-    let mut command = run(&runtime, &bundle, &["--preserve-fds", "1"]);
-    pass(&mut command, files(&bundle, &["three", "four", "five"]));
-    command.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:db");
+    let command = run(&runtime, &bundle, &["--preserve-fds", "1"]);
     // LISTEN_PID is the process that is to use them, which is only known after fork.
-    let script = ["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""];
-    let mut wrapped = Command::new("/bin/sh");
-    wrapped.args(script).arg(command.get_program()).args(command.get_args());
-    wrapped.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:db").stdin(std::process::Stdio::null());
-    pass(&mut wrapped, files(&bundle, &["three", "four", "five"]));
-    drop(command);
-    let outcome = runtime.finish(wrapped).ok();
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    shell.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:db").stdin(std::process::Stdio::null());
+    pass(&mut shell, files(&bundle, &["three", "four", "five"]));
+    let outcome = runtime.finish(shell).ok();
     let (passed, seen) = outcome.stdout.split_once('\n').unwrap();
     let passed: Value = serde_json::from_str(passed).unwrap();
     assert_eq!((&passed["count"], &passed["ours"]), (&json!(2), &json!(true)), "{passed}");
@@ -259,7 +258,7 @@ fn the_streams_belong_to_the_user() {
     let seen = runtime.run_with(&bundle, &[]).ok().json();
     assert_eq!(seen["create"], json!({"/proc/self/fd/1": "ok", "/proc/self/fd/2": "ok"}));
     // But the host's /dev/null stays root's.
-    assert_eq!(MetadataExt::uid(&fs::metadata("/dev/null").unwrap()), 0);
+    assert_eq!(fs::metadata("/dev/null").unwrap().uid(), 0);
 }
 
 /// A reader that goes away is the program's affair (SIGPIPE), and the runtime ends with it.
