@@ -5,6 +5,7 @@
 //! Each line on standard input is a JSON array: a service to start, whose pid is answered. End of file ends the room.
 
 mod clear;
+mod hierarchies;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -51,6 +52,7 @@ fn make_room() -> Result<(), String> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options)).map_err(failed("mount a tmpfs"))?;
     }
+    hierarchies::tidy()?;
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     if !up.is_ok_and(|status| status.success()) {
         return Err("ip link set lo up: failed".to_owned());
