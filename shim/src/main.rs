@@ -13,6 +13,7 @@ mod bootstrap;
 mod container;
 mod delete;
 mod events;
+mod fifo;
 mod flags;
 mod info;
 mod logger;

@@ -147,6 +147,7 @@ impl Process {
     /// Waits until what it wrote was taken, for a while, then closes its streams.
     pub async fn drain(&self) {
         let Some(mut io) = self.life().io.take() else { return };
+        io.fifos.iter().for_each(|fifo| fifo.hurry());
         let copiers = std::mem::take(&mut io.outputs);
         let aborts: Vec<_> = copiers.iter().map(tokio::task::JoinHandle::abort_handle).collect();
         let all = async {

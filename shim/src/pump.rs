@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{SpliceFFlags, splice as splice_once};
+use nix::fcntl::{SpliceFFlags, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::unix::AsyncFd;
+
+use crate::fifo::Fifo;
 
 /// As much as is moved at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -20,47 +22,57 @@ const BUFFER: usize = 4096;
 /// Where bytes go.
 #[derive(Debug)]
 pub(crate) enum Sink {
-    /// A FIFO that is open for both.
-    Fifo(AsyncFd<OwnedFd>),
+    /// A FIFO.
+    Fifo(Arc<Fifo>),
     /// A terminal's master, which is also read.
-    Shared(Arc<AsyncFd<OwnedFd>>),
+    Terminal(Arc<AsyncFd<OwnedFd>>),
     /// A file that is open for appending.
     File(File),
 }
 
 /// From a pipe to wherever output goes.
 pub(crate) async fn output(from: &AsyncFd<OwnedFd>, to: &Sink) {
-    match to {
-        Sink::Fifo(fifo) => splice(from, fifo).await,
-        _ => copy(from, to).await,
+    let Sink::Fifo(fifo) = to else { return copy(from, to).await };
+    while let (Ok(()), Ok(room)) = (ready(from, PollFlags::POLLIN).await, fifo.room().await) {
+        if !(if room { splice_once(from, fifo.writer()) } else { discard(from) }) {
+            return;
+        }
     }
 }
 
-/// From pipe to pipe. Ends when the source does or the target's reader is gone.
-pub(crate) async fn splice(from: &AsyncFd<OwnedFd>, to: &AsyncFd<OwnedFd>) {
-    loop {
-        if wait(from, PollFlags::POLLIN).await.is_err() || wait(to, PollFlags::POLLOUT).await.is_err() {
+/// From the pipe of a client's input to the process's. Ends when the source does or the process has closed it.
+pub(crate) async fn input(from: &AsyncFd<OwnedFd>, to: &AsyncFd<OwnedFd>) {
+    while ready(from, PollFlags::POLLIN).await.is_ok() && ready(to, PollFlags::POLLOUT).await.is_ok() {
+        if !splice_once(from, to) {
             return;
         }
-        let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-        match splice_once(from.get_ref(), None, to.get_ref(), None, AT_ONCE, flags) {
-            Ok(0) => return,
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(errno) => {
-                if errno != Errno::EPIPE {
-                    log::warn!("copy a process's stream: {errno}");
-                }
-                return;
-            }
+    }
+}
+
+/// Moves what is there. False: there will be no more.
+fn splice_once(from: &AsyncFd<OwnedFd>, to: &AsyncFd<OwnedFd>) -> bool {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    match splice(from.get_ref(), None, to.get_ref(), None, AT_ONCE, flags) {
+        Ok(0) | Err(Errno::EPIPE) => false,
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => true,
+        Err(errno) => {
+            log::warn!("copy a process's stream: {errno}");
+            false
         }
     }
+}
+
+/// Takes what is there for nobody. False: there will be no more.
+fn discard(from: &AsyncFd<OwnedFd>) -> bool {
+    let mut buffer = [0; BUFFER];
+    !matches!(nix::unistd::read(from.get_ref(), &mut buffer), Ok(0) | Err(Errno::EIO))
 }
 
 /// Through a buffer. A terminal ends with EIO, when its last process has closed it.
 pub(crate) async fn copy(from: &AsyncFd<OwnedFd>, to: &Sink) {
     let mut buffer = vec![0; BUFFER];
     loop {
-        if wait(from, PollFlags::POLLIN).await.is_err() {
+        if ready(from, PollFlags::POLLIN).await.is_err() {
             return;
         }
         match nix::unistd::read(from.get_ref(), &mut buffer) {
@@ -83,8 +95,16 @@ async fn write(to: &Sink, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let written = match to {
             Sink::File(file) => nix::unistd::write(file, bytes),
-            Sink::Fifo(fd) => write_some(fd, bytes).await,
-            Sink::Shared(fd) => write_some(fd, bytes).await,
+            Sink::Fifo(fifo) => {
+                if !fifo.room().await? {
+                    return Ok(());
+                }
+                nix::unistd::write(fifo.writer().get_ref(), bytes)
+            }
+            Sink::Terminal(master) => {
+                ready(master, PollFlags::POLLOUT).await?;
+                nix::unistd::write(master.get_ref(), bytes)
+            }
         };
         match written {
             Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
@@ -95,13 +115,8 @@ async fn write(to: &Sink, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-async fn write_some(to: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Result<usize, Errno> {
-    wait(to, PollFlags::POLLOUT).await?;
-    nix::unistd::write(to.get_ref(), bytes)
-}
-
 /// Until the descriptor is ready for `events`. The loop is told of changes alone, so what it remembers is asked again.
-async fn wait(fd: &AsyncFd<OwnedFd>, events: PollFlags) -> Result<(), Errno> {
+pub(crate) async fn ready(fd: &AsyncFd<OwnedFd>, events: PollFlags) -> Result<(), Errno> {
     loop {
         let guard = if events == PollFlags::POLLIN { fd.readable().await } else { fd.writable().await };
         let mut guard = guard.map_err(|_| Errno::EBADF)?;

@@ -14,6 +14,7 @@ use nix::unistd::{Gid, Uid, fchown, pipe2};
 use pinnace::error::{Error, Kind, OrFail, Result};
 use tokio::io::unix::AsyncFd;
 
+use crate::fifo::Fifo;
 use crate::options::Settings;
 use crate::polled::polled;
 use crate::pump::{self, Sink};
@@ -36,6 +37,8 @@ pub(crate) struct Io {
     pub master: Option<Arc<AsyncFd<OwnedFd>>>,
     /// Copiers of output, which end when the last writer is gone.
     pub outputs: Vec<tokio::task::JoinHandle<()>>,
+    /// Where output goes.
+    pub fifos: Vec<Arc<Fifo>>,
     /// The copier of input, which may wait for ever.
     pub input: Option<tokio::task::JoinHandle<()>>,
 }
@@ -117,16 +120,19 @@ impl Opened {
             io.input = match (pipe, &io.master) {
                 (Some(pipe), _) => {
                     let to = polled(pipe).or_fail("epoll_ctl", failed)?;
-                    Some(tokio::spawn(async move { pump::splice(&from, &to).await }))
+                    Some(tokio::spawn(async move { pump::input(&from, &to).await }))
                 }
                 (None, Some(master)) => {
                     let master = Arc::clone(master);
-                    Some(tokio::spawn(async move { pump::copy(&from, &Sink::Shared(master)).await }))
+                    Some(tokio::spawn(async move { pump::copy(&from, &Sink::Terminal(master)).await }))
                 }
                 (None, None) => None,
             };
         }
         for (pipe, sink) in self.outputs {
+            if let Sink::Fifo(fifo) = &sink {
+                io.fifos.push(Arc::clone(fifo));
+            }
             match (pipe, &io.master) {
                 (Some(pipe), _) => {
                     let from = polled(pipe).or_fail("epoll_ctl", failed)?;
@@ -181,11 +187,7 @@ fn open_sink(name: &str) -> Result<Option<Sink>> {
     if !metadata.file_type().is_fifo() {
         return append(path).or_fail("open", what).map(|file| Some(Sink::File(file)));
     }
-    // Both ends: a reader that goes, as containerd does when it is restarted, is no end of the output.
-    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let fifo = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty()).or_fail("open", what)?;
-    let fifo = polled(fifo).or_fail("epoll_ctl", what)?;
-    Ok(Some(Sink::Fifo(fifo)))
+    Ok(Some(Sink::Fifo(Arc::new(Fifo::open(Path::new(path))?))))
 }
 
 fn append(path: &str) -> std::io::Result<File> {
