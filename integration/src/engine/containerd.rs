@@ -15,23 +15,36 @@ use crate::runtime_binary;
 #[derive(Debug)]
 pub struct Containerd {
     shell: Shell,
+    daemon: i32,
 }
 
 impl Containerd {
     /// Starts one that has the image `docker.io/library/busybox:latest`.
     pub fn new() -> Self {
         let room = Room::new("ctr");
-        let socket = start(&room);
+        provide_shim(&room, "containerd-shim-pinnace-v2");
+        let (socket, daemon) = start(&room);
         let shell = Shell::new(room);
         // ctr's containers have the cgroup /NAMESPACE/NAME: the namespace keeps them in the room's.
         let namespace = shell.room().cgroup().trim_start_matches('/');
         let ctr = format!("exec /usr/bin/ctr --address {socket} --namespace {namespace} \"$@\"");
         shell.script("ctr", &ctr);
-        let up = eventually(LIMIT, || (shell.sh("ctr version").code == 0).then_some(()));
-        assert!(up.is_some(), "containerd does not answer\n{}", shell.room().logs());
+        answers(&shell);
         let archive = image::oci_archive(shell.room(), &format!("docker.io/library/{}:latest", image::NAME));
         shell.output(&format!("ctr image import {}", archive.display()));
-        Self { shell }
+        Self { shell, daemon }
+    }
+
+    /// Ends containerd without a warning; its containers go on.
+    pub fn kill(&self) {
+        assert!(send(self.daemon, libc::SIGKILL), "no containerd to kill");
+        assert!(ends_within(self.daemon, LIMIT), "containerd does not die\n{}", self.shell.room().logs());
+    }
+
+    /// Starts it again; returns when it answers.
+    pub fn start_again(&mut self) {
+        (_, self.daemon) = start(self.shell.room());
+        answers(&self.shell);
     }
 
     /// A name for a container whose task and self are removed when the guard is dropped.
@@ -54,8 +67,13 @@ impl Deref for Containerd {
     }
 }
 
-/// Starts containerd in a room, without the plugin that serves Kubernetes; its socket.
-pub(super) fn start(room: &Room) -> String {
+fn answers(shell: &Shell) {
+    let up = eventually(LIMIT, || (shell.sh("ctr version").code == 0).then_some(()));
+    assert!(up.is_some(), "containerd does not answer\n{}", shell.room().logs());
+}
+
+/// Starts containerd in a room, without the plugin that serves Kubernetes; its socket and its pid.
+pub(super) fn start(room: &Room) -> (String, i32) {
     let socket = room.path("containerd.sock");
     let config = format!(
         "version = 2\nroot = {:?}\nstate = {:?}\n\
@@ -66,8 +84,8 @@ pub(super) fn start(room: &Room) -> String {
     );
     let path = room.path("containerd.toml");
     fs::write(&path, config).expect("write containerd's configuration");
-    room.start(&["env", &search(room), "containerd", "--config", &path, "--log-level", "warn"]);
-    socket
+    let daemon = room.start(&["env", &search(room), "containerd", "--config", &path, "--log-level", "warn"]);
+    (socket, daemon)
 }
 
 /// PATH with the room's shims in front, where containerd looks for what a runtime's name means.

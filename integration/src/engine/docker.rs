@@ -28,6 +28,13 @@ impl Docker {
         Self::with(&json!({ "default-runtime": "pinnace" }), "true")
     }
 
+    /// Starts one whose containerd finds our shim where it looks for runc's.
+    pub fn on_our_shim() -> Self {
+        let shim = "$(dirname $PINNACE)/containerd-shim-pinnace-v2";
+        let prepare = format!("mkdir -p $ROOM/shims && ln -s {shim} $ROOM/shims/containerd-shim-runc-v2");
+        Self::with(&json!({ "default-runtime": "pinnace" }), &prepare)
+    }
+
     /// Starts one that knows `pinnace`, with more settings of daemon.json, after a shell line that prepares the room.
     pub fn with(settings: &Value, prepare: &str) -> Self {
         let mut config = json!({ "runtimes": { "pinnace": { "path": runtime_binary() } } });
@@ -36,7 +43,7 @@ impl Docker {
         }
         let room = Room::new("docker");
         fs::write(room.path("daemon.json"), config.to_string()).expect("write daemon.json");
-        let containerd = containerd::start(&room);
+        let (containerd, _) = containerd::start(&room);
         let mut shell = Shell::new(room);
         shell.set("DOCKER_HOST", &format!("unix://{}", shell.room().path("docker.sock")));
         // The command line tool of Debian, where there is also another.

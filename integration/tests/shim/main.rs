@@ -1,0 +1,37 @@
+//! What containerd's `ctr` does with our shim: each test types the commands that a user would, to a containerd of its
+//! own. It must never ask the shim directly.
+
+#[path = "../ctr/run.rs"]
+mod run;
+#[path = "../ctr/task.rs"]
+mod task;
+
+mod bootstrap;
+mod events;
+mod exec;
+mod survival;
+
+use std::sync::LazyLock;
+
+use integration::engine::{Container, Containerd};
+
+/// The containerd of this test program.
+static CTR: LazyLock<Containerd> = LazyLock::new(Containerd::new);
+
+/// How a user chooses our shim.
+const RUN: &str = "ctr run --runtime io.containerd.pinnace.v2";
+/// The image that the tests run.
+const IMAGE: &str = "docker.io/library/busybox:latest";
+
+/// A container that runs in the background and does nothing for ten minutes.
+#[track_caller]
+fn asleep<'a>(name: &str, flags: &str) -> Container<'a> {
+    let container = CTR.named(name);
+    CTR.output(&format!("{RUN} -d {flags} {IMAGE} {container} sleep 600"));
+    container
+}
+
+/// A shell line's words that find the pid of a container's shim.
+fn shim_of(name: &str) -> String {
+    format!("pgrep -f '[c]ontainerd-shim-pinnace-v2 .*-id {name} '")
+}
