@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 use pinnace::error::{OrFail, Result};
 use pinnace::sys::fs::fd_path;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 
 use crate::polled::polled;
 
@@ -31,6 +32,9 @@ pub(crate) struct Fifo {
     keeper: Mutex<Option<OwnedFd>>,
     missed: AtomicU32,
     hurry: AtomicBool,
+    hurried: Notify,
+    /// A reader was there.
+    met: AtomicBool,
 }
 
 impl Fifo {
@@ -45,6 +49,8 @@ impl Fifo {
             keeper: Mutex::new(Some(keeper)),
             missed: AtomicU32::new(0),
             hurry: AtomicBool::new(false),
+            hurried: Notify::new(),
+            met: AtomicBool::new(false),
         })
     }
 
@@ -56,6 +62,17 @@ impl Fifo {
     /// The process has ended: a reader that is gone is not waited for any more.
     pub fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
+        self.hurried.notify_one();
+    }
+
+    /// Waits until a reader was there, or its process is deleted. A client opens its end in its own time, and would wait
+    /// for ever for a writer that has come and gone before.
+    pub async fn linger(&self) {
+        let mut pause = Duration::from_millis(1);
+        while !self.met.load(Ordering::Relaxed) && !self.has_reader() && !self.hurry.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(pause, self.hurried.notified()).await;
+            pause = LOOK.min(pause * 2);
+        }
     }
 
     /// Waits for room. False: there will be none, what was to be written is lost.
@@ -94,6 +111,9 @@ impl Fifo {
         match reader(&fd_path(self.writer.get_ref())) {
             Ok(fd) => *keeper = Some(fd),
             Err(errno) => log::warn!("open an output FIFO again: {errno}"),
+        }
+        if !gone {
+            self.met.store(true, Ordering::Relaxed);
         }
         !gone
     }
@@ -139,6 +159,20 @@ mod tests {
             // Also when its name is gone.
             assert!(fifo.has_reader());
             assert_eq!(fifo.room().await, Ok(true));
+        });
+    }
+
+    #[test]
+    fn a_client_that_comes_late_finds_the_output() {
+        run(async {
+            let (path, fifo) = full("late");
+            let client = async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                reader(&path).unwrap()
+            };
+            let (_client, ()) = tokio::join!(client, fifo.linger());
+            assert!(fifo.met.load(Ordering::Relaxed));
+            std::fs::remove_file(&path).unwrap();
         });
     }
 

@@ -2,7 +2,7 @@
 //! follows from these; it is never stored beside them.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use containerd_shim_protos::types::task::Status;
@@ -147,7 +147,7 @@ impl Process {
     /// Waits until what it wrote was taken, for a while, then closes its streams.
     pub async fn drain(&self) {
         let Some(mut io) = self.life().io.take() else { return };
-        io.fifos.iter().for_each(|fifo| fifo.hurry());
+        io.fifos.iter().filter_map(Weak::upgrade).for_each(|fifo| fifo.hurry());
         let copiers = std::mem::take(&mut io.outputs);
         let aborts: Vec<_> = copiers.iter().map(tokio::task::JoinHandle::abort_handle).collect();
         let all = async {

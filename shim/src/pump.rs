@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::SFlag;
 use tokio::io::unix::AsyncFd;
 
 use crate::fifo::Fifo;
@@ -30,9 +31,23 @@ pub(crate) enum Sink {
     File(File),
 }
 
-/// From a pipe to wherever output goes.
-pub(crate) async fn output(from: &AsyncFd<OwnedFd>, to: &Sink) {
-    let Sink::Fifo(fifo) = to else { return copy(from, to).await };
+/// From a process's pipe or terminal to wherever output goes.
+pub(crate) async fn output(from: &AsyncFd<OwnedFd>, to: Sink) {
+    match &to {
+        Sink::Fifo(fifo) if is_pipe(from) => splice_out(from, fifo).await,
+        _ => copy(from, &to).await,
+    }
+    if let Sink::Fifo(fifo) = &to {
+        fifo.linger().await;
+    }
+}
+
+fn is_pipe(fd: &AsyncFd<OwnedFd>) -> bool {
+    nix::sys::stat::fstat(fd.get_ref())
+        .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO)
+}
+
+async fn splice_out(from: &AsyncFd<OwnedFd>, fifo: &Fifo) {
     while let (Ok(()), Ok(room)) = (ready(from, PollFlags::POLLIN).await, fifo.room().await) {
         if !(if room { splice_once(from, fifo.writer()) } else { discard(from) }) {
             return;

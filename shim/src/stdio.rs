@@ -6,7 +6,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -37,8 +37,8 @@ pub(crate) struct Io {
     pub master: Option<Arc<AsyncFd<OwnedFd>>>,
     /// Copiers of output, which end when the last writer is gone.
     pub outputs: Vec<tokio::task::JoinHandle<()>>,
-    /// Where output goes.
-    pub fifos: Vec<Arc<Fifo>>,
+    /// Where output goes, for as long as there is any: a client waits for its end.
+    pub fifos: Vec<Weak<Fifo>>,
     /// The copier of input, which may wait for ever.
     pub input: Option<tokio::task::JoinHandle<()>>,
 }
@@ -131,16 +131,16 @@ impl Opened {
         }
         for (pipe, sink) in self.outputs {
             if let Sink::Fifo(fifo) = &sink {
-                io.fifos.push(Arc::clone(fifo));
+                io.fifos.push(Arc::downgrade(fifo));
             }
             match (pipe, &io.master) {
                 (Some(pipe), _) => {
                     let from = polled(pipe).or_fail("epoll_ctl", failed)?;
-                    io.outputs.push(tokio::spawn(async move { pump::output(&from, &sink).await }));
+                    io.outputs.push(tokio::spawn(async move { pump::output(&from, sink).await }));
                 }
                 (None, Some(master)) => {
                     let master = Arc::clone(master);
-                    io.outputs.push(tokio::spawn(async move { pump::copy(&master, &sink).await }));
+                    io.outputs.push(tokio::spawn(async move { pump::output(&master, sink).await }));
                 }
                 (None, None) => {}
             }
