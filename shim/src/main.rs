@@ -29,6 +29,7 @@ mod serve;
 mod shim;
 mod socket;
 mod stats;
+mod status;
 mod stdio;
 mod task;
 

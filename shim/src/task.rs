@@ -21,14 +21,15 @@ use pinnace::spec;
 use protobuf::well_known_types::any::Any;
 use protobuf::well_known_types::timestamp::Timestamp;
 use protobuf::{EnumOrUnknown, Message, MessageField};
+use ttrpc::Code;
 use ttrpc::r#async::TtrpcContext;
-use ttrpc::{Code, get_status};
 
 use crate::container::{Container, Request, SIGKILL};
 use crate::options::Settings;
 use crate::process::Process;
 use crate::shim::Shim;
 use crate::stats;
+use crate::status::{failed, refuse, within};
 use crate::stdio::Streams;
 
 /// How long a container that was never started may take to die when it is deleted.
@@ -38,30 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Tasks(pub Arc<Shim>);
 
 type Reply<T> = ttrpc::Result<T>;
-
-fn refuse(code: Code, text: impl Into<String>) -> ttrpc::Error {
-    ttrpc::Error::RpcStatus(get_status(code, text.into()))
-}
-
-fn failed(error: &Error) -> ttrpc::Error {
-    let code = match error.kind() {
-        Kind::Invalid => Code::INVALID_ARGUMENT,
-        // To containerd a process that is gone is not found.
-        Kind::NotFound | Kind::NotRunning => Code::NOT_FOUND,
-        Kind::Exists => Code::ALREADY_EXISTS,
-        Kind::State => Code::FAILED_PRECONDITION,
-        _ => Code::UNKNOWN,
-    };
-    refuse(code, error.to_string())
-}
-
-/// An error of the runtime, in the frame that Docker shows to its users.
-fn within(verb: &'static str) -> impl Fn(Error) -> ttrpc::Error {
-    move |error| {
-        let code = if error.kind() == Kind::Exists { Code::ALREADY_EXISTS } else { Code::UNKNOWN };
-        refuse(code, error.within(format_args!("OCI runtime {verb} failed")).to_string())
-    }
-}
 
 impl Tasks {
     fn container(&self, id: &str) -> Reply<Arc<Container>> {
