@@ -57,8 +57,8 @@ pub(crate) fn act(program: &[String], action: &[String]) -> Result<(), Failure> 
         ["trap"] => trap(0, None),
         // Ignores every signal and waits forever.
         ["block"] => block(),
-        // Says "ready" and the size after each change of it, COUNT times.
-        ["sizes", count] => sizes(count.parse()?),
+        // Says "ready" and the terminal's size after each change of it, until it is ROWSxCOLUMNS.
+        ["sizes", last] => sizes(last),
         ["listen-fds"] => listen_fds(),
         ["notify"] => notify(&["READY=1"]),
         ["notify", ref lines @ ..] => notify(lines),
@@ -180,7 +180,7 @@ fn block() -> Result<(), Failure> {
     }
 }
 
-fn sizes(count: usize) -> Result<(), Failure> {
+fn sizes(last: &str) -> Result<(), Failure> {
     // SAFETY: an empty set gets one signal.
     let set = unsafe {
         let mut set = std::mem::zeroed();
@@ -190,13 +190,16 @@ fn sizes(count: usize) -> Result<(), Failure> {
         set
     };
     say("ready")?;
-    for _ in 0..count {
+    loop {
         // SAFETY: a set with one signal.
         unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
         let tty = descriptors::tty();
-        say(&format!("{}x{}", tty["rows"], tty["columns"]))?;
+        let size = format!("{}x{}", tty["rows"], tty["columns"]);
+        say(&size)?;
+        if size == last {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// sd_listen_fds(3): says what was passed and whether it was meant for this process.

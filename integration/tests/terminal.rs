@@ -26,7 +26,7 @@ fn the_console_socket_gets_the_master() {
     let (mut bundle, runtime) = with_terminal();
     let socket = FdSocket::new(&bundle.beside("console"));
     bundle.set("/process/consoleSize", json!({"height": 31, "width": 117}));
-    bundle.probe(&["see", "to=/seen", "+", "say", "there", "+", "sizes", "1"]);
+    bundle.probe(&["see", "to=/seen", "+", "say", "there", "+", "sizes", "50x60"]);
     runtime.create_with(&bundle, &["--console-socket", socket.path()]).ok();
     let (master, name) = socket.receive(LIMIT).expect("a terminal");
     assert!(!name.is_empty());
@@ -86,7 +86,7 @@ fn the_user_owns_its_terminal() {
 #[test]
 fn in_the_foreground_it_is_the_callers_terminal_that_counts() {
     let (mut bundle, runtime) = with_terminal();
-    bundle.probe(&["see", "to=/seen", "+", "say", "there", "+", "sizes", "1", "+", "exit", "6"]).write();
+    bundle.probe(&["see", "to=/seen", "+", "say", "there", "+", "sizes", "22x66", "+", "exit", "6"]).write();
     let mut command = runtime.command(&["run", "--bundle", &bundle.path(), bundle.id()]);
     let pty = Pty::new(44, 133);
     pty.attach(&mut command);
@@ -167,7 +167,7 @@ fn an_exec_in_the_foreground_has_the_callers_terminal() {
     bundle.probe(&["sleep"]);
     runtime.start(&bundle);
     let mut command =
-        runtime.command(&["exec", "--tty", bundle.id(), "/probe", "sizes", "1", "+", "exit", "8"]);
+        runtime.command(&["exec", "--tty", bundle.id(), "/probe", "sizes", "11x99", "+", "exit", "8"]);
     let pty = Pty::new(24, 80);
     pty.attach(&mut command);
     let mut process = Process::start(&mut command);
