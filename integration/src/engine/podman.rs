@@ -30,6 +30,8 @@ impl Podman {
         );
         let path = shell.room().path("containers.conf");
         fs::write(&path, config).expect("write containers.conf");
+        // podman 5 warns on stderr, where the tests look, that cgroup v1 is deprecated.
+        shell.set("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
         shell.set("CONTAINERS_CONF", &path);
         let [storage, runs, tmp] = ["storage", "runroot", "tmp"].map(|name| shell.room().path(name));
         let podman = format!("exec /usr/bin/podman --root {storage} --runroot {runs} --tmpdir {tmp}");
