@@ -16,8 +16,10 @@ fn memory_limit_as_the_container_sees_it() {
 #[test]
 fn running_out_of_memory_is_137_and_told_by_inspect() {
     let name = DOCKER.named("limits-oom");
+    // A shim of containerd 1.6 watches the memory only from a moment after the start.
+    let script = "sleep 0.5; exec tail /dev/zero";
     let said =
-        DOCKER.sh(&format!("docker run --name {name} -m 16m --memory-swap 16m busybox tail /dev/zero"));
+        DOCKER.sh(&format!("docker run --name {name} -m 16m --memory-swap 16m busybox sh -c '{script}'"));
     assert_eq!(said.code, 137, "{said}");
     DOCKER.comes_to(
         &format!("docker inspect -f '{{{{.State.OOMKilled}}}} {{{{.State.ExitCode}}}}' {name}"),
