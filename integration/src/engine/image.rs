@@ -104,7 +104,9 @@ fn text(path: &Path) -> &str {
 }
 
 fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap_or_else(|e| panic!("run {program}: {e}"));
+    // Nobody may reap it as an orphan meanwhile.
+    let output = crate::host_process::without_forks(|| Command::new(program).args(args).output());
+    let output = output.unwrap_or_else(|e| panic!("run {program}: {e}"));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
