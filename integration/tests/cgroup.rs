@@ -23,6 +23,7 @@ use nix::unistd::Pid;
 use pinnace::cgroup::{Cgroup, Entry, Mode};
 use pinnace::spec::{Resources, parse_resources};
 use pinnace::sys::clone::{Clone, Side, clone};
+use pinnace::wait::block;
 
 /// A cgroup of one test; whatever the test does, its processes and directories are gone afterwards.
 struct Scene {
@@ -72,8 +73,8 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         let recorded = self.recorded();
-        let _ = recorded.signal_all(libc::SIGKILL);
-        if let Err(error) = recorded.remove() {
+        let _ = block(recorded.signal_all(libc::SIGKILL));
+        if let Err(error) = block(recorded.remove()) {
             eprintln!("{}: {error}", self.path);
         }
     }
@@ -192,9 +193,9 @@ fn limits_are_in_force_when_the_first_process_comes() {
     let stats = scene.cgroup.stats().unwrap();
     assert_eq!((stats.pids.current, stats.pids.limit), (1, 20));
     assert_eq!(stats.memory.usage.limit, 33_554_432);
-    scene.recorded().signal_all(libc::SIGKILL).unwrap();
+    block(scene.recorded().signal_all(libc::SIGKILL)).unwrap();
     assert!(killed(child.end()));
-    scene.recorded().remove().unwrap();
+    block(scene.recorded().remove()).unwrap();
     assert!(scene.is_gone());
 }
 
@@ -210,10 +211,10 @@ fn without_limits_deep_down() {
     assert!(child.cgroups().lines().any(|l| l.ends_with(&scene.path)));
     assert_eq!(scene.read("pids", "pids.max", "pids.max"), "max");
     drop(child);
-    scene.recorded().remove().unwrap();
+    block(scene.recorded().remove()).unwrap();
     assert!(scene.is_gone());
     let above = Cgroup::place("unused", Some(&top)).unwrap().paths();
-    Cgroup::from_paths(&above).unwrap().remove().unwrap();
+    block(Cgroup::from_paths(&above).unwrap().remove()).unwrap();
     assert!(above.values().all(|p| !Path::new(p).exists()));
 }
 
@@ -239,14 +240,14 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
         );
     }
     // The failed one is cleaned up like any other, and must not take the first with it.
-    second.signal_all(libc::SIGKILL).unwrap();
-    second.remove().unwrap();
+    block(second.signal_all(libc::SIGKILL)).unwrap();
+    block(second.remove()).unwrap();
     assert!(second.pids().unwrap().is_empty());
     assert!(child.runs());
     assert!(scene.directories().iter().all(|d| Path::new(d).exists()));
     drop(child);
 
-    scene.cgroup.freeze().unwrap();
+    block(scene.cgroup.freeze()).unwrap();
     let error = Cgroup::place("unused", Some(&scene.path)).unwrap().create(&resources("{}")).unwrap_err();
     assert!(error.to_string().starts_with("container's cgroup unexpectedly frozen"), "{error}");
     scene.cgroup.thaw().unwrap();
@@ -298,7 +299,7 @@ fn frozen_processes_stand_still_until_thawed() {
     let child = Process::born(&scene.cgroup.entry().unwrap(), counter);
     let recorded = scene.recorded();
     assert!(!recorded.frozen().unwrap());
-    recorded.freeze().unwrap();
+    block(recorded.freeze()).unwrap();
     assert!(recorded.frozen().unwrap());
     let ticks = || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap();
@@ -310,21 +311,21 @@ fn frozen_processes_stand_still_until_thawed() {
     recorded.thaw().unwrap();
     assert!(!recorded.frozen().unwrap());
     assert!(eventually(|| ticks() > before), "it runs again");
-    recorded.freeze().unwrap();
+    block(recorded.freeze()).unwrap();
     if Cgroup::mode() != Mode::V2 {
         // Any other signal waits for the end of the pause. In v2 whatever would end the process does so at once.
-        recorded.signal_all(libc::SIGUSR1).unwrap();
+        block(recorded.signal_all(libc::SIGUSR1)).unwrap();
         assert!(recorded.frozen().unwrap());
         assert!(child.runs());
     }
-    recorded.signal_all(libc::SIGKILL).unwrap();
+    block(recorded.signal_all(libc::SIGKILL)).unwrap();
     assert!(killed(child.end()));
-    recorded.remove().unwrap();
+    block(recorded.remove()).unwrap();
     assert!(scene.is_gone());
     assert!(!recorded.frozen().unwrap(), "what is gone is not frozen");
-    recorded.signal_all(libc::SIGKILL).unwrap();
+    block(recorded.signal_all(libc::SIGKILL)).unwrap();
     assert!(recorded.pids().unwrap().is_empty());
-    recorded.remove().unwrap();
+    block(recorded.remove()).unwrap();
     assert_eq!(recorded.stats().unwrap().pids.current, 0);
 }
 
@@ -356,7 +357,7 @@ fn running_out_of_memory_is_told() {
     assert!(readable(&watch));
     assert!(watch.take().unwrap().happened);
     assert!(!watch.take().unwrap().happened, "told once");
-    scene.recorded().remove().unwrap();
+    block(scene.recorded().remove()).unwrap();
     // In v2 the end came with the last process, most likely before the look above.
     if Cgroup::mode() != Mode::V2 {
         assert!(readable(&watch));
@@ -484,9 +485,9 @@ fn what_lies_below_is_killed_and_removed() {
     }
     let error = recorded.sub_entry(&["nonexistent".to_owned()]).unwrap_err().to_string();
     assert!(error.contains(" adding pid ") && error.contains("no such file or directory"), "{error}");
-    recorded.signal_all(libc::SIGKILL).unwrap();
+    block(recorded.signal_all(libc::SIGKILL)).unwrap();
     assert!(killed(deep.end()) && killed(own.end()));
-    recorded.remove().unwrap();
+    block(recorded.remove()).unwrap();
     assert!(scene.is_gone());
 }
 
@@ -509,11 +510,11 @@ fn a_fork_storm_ends() {
     if v1.len() > 1 {
         v1.remove("");
     }
-    Cgroup::from_paths(&v1).unwrap().signal_all(libc::SIGKILL).unwrap();
+    block(Cgroup::from_paths(&v1).unwrap().signal_all(libc::SIGKILL)).unwrap();
     assert!(killed(child.end()));
     // Orphans come to whoever reaps them here; a zombie is in no cgroup.
     assert!(eventually(|| scene.cgroup.pids().unwrap().is_empty()), "{:?}", scene.cgroup.pids());
-    scene.recorded().remove().unwrap();
+    block(scene.recorded().remove()).unwrap();
     assert!(scene.is_gone());
 }
 
@@ -526,9 +527,9 @@ fn many_at_once_do_not_meet() {
                 let child = Process::born(&scene.cgroup.entry().unwrap(), sleep);
                 assert_eq!(scene.cgroup.pids().unwrap(), [child.pid.as_raw()]);
                 let recorded = scene.recorded();
-                recorded.signal_all(libc::SIGKILL).unwrap();
+                block(recorded.signal_all(libc::SIGKILL)).unwrap();
                 assert!(killed(child.end()));
-                recorded.remove().unwrap();
+                block(recorded.remove()).unwrap();
                 assert!(scene.is_gone());
             });
         }
@@ -577,7 +578,7 @@ fn a_delegated_cgroup_belongs_to_its_user_but_not_its_limits() {
 fn removal_says_what_is_left() {
     let scene = Scene::made("{}");
     let child = Process::born(&scene.cgroup.entry().unwrap(), sleep);
-    let error = scene.recorded().remove().unwrap_err().to_string();
+    let error = block(scene.recorded().remove()).unwrap_err().to_string();
     for part in ["device or resource busy", &scene.path, &child.pid.to_string()] {
         assert!(error.contains(part), "{error}");
     }

@@ -14,4 +14,5 @@ pub mod plan;
 pub mod seccomp;
 pub mod spec;
 pub mod sys;
+pub mod wait;
 pub mod wire;

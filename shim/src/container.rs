@@ -10,6 +10,8 @@ use pinnace::container::id::Id;
 use pinnace::container::state::Container as Handle;
 use pinnace::container::{self, CreateOptions, ExecOptions, Runtime};
 use pinnace::error::{Error, Kind, Result};
+use pinnace::sys::wait::release;
+use pinnace::wait;
 
 use crate::oom::Watch;
 use crate::options::Settings;
@@ -67,17 +69,16 @@ impl Container {
 
     fn perform(runtime: &Runtime, id: &Id, request: Request<'_>) -> Result<Self> {
         let Request { bundle, streams, settings, .. } = request;
-        let opened = stdio::open(&streams, &settings)?;
+        let mut opened = stdio::open(&streams, &settings)?;
         let options = CreateOptions {
             bundle: bundle.to_owned(),
             pid_file: Some(bundle.join(delete::PID)),
             no_pivot: settings.no_pivot_root,
             no_new_keyring: settings.no_new_keyring,
-            stdio: opened.child.clone(),
             ..CreateOptions::default()
         };
-        let started = container::create(runtime, id, &options)?;
-        drop(options);
+        let started = wait::block(container::creating(runtime, id, &options, opened.child.take()))?;
+        release(started.pid);
         let finish = || -> Result<Self> {
             let io = opened.attach(started.console)?;
             let handle = Handle::load(runtime, id)?;
@@ -159,14 +160,11 @@ impl Container {
         if process.pid() != 0 {
             return Err(Error::new(Kind::State, format!("process {} is started already", process.exec_id)));
         }
-        let opened = stdio::open(&process.streams, &self.settings)?;
-        let options = ExecOptions {
-            process: process.spec.clone().unwrap_or_default(),
-            stdio: opened.child.clone(),
-            ..ExecOptions::default()
-        };
-        let started = self.handle.exec(&options)?;
-        drop(options);
+        let mut opened = stdio::open(&process.streams, &self.settings)?;
+        let options =
+            ExecOptions { process: process.spec.clone().unwrap_or_default(), ..ExecOptions::default() };
+        let started = wait::block(self.handle.executing(&options, opened.child.take()))?;
+        release(started.pid);
         let io = opened.attach(started.console)?;
         process.born(started.pid.as_raw(), started.pidfd, io);
         process.run();

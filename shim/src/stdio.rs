@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
+use pinnace::container::Stdio;
 use pinnace::error::{Error, Kind, OrFail, Result};
 use tokio::io::unix::AsyncFd;
 
@@ -55,7 +56,7 @@ impl Drop for Io {
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// What the process gets; with a terminal, nothing.
-    pub child: Option<Arc<[OwnedFd; 3]>>,
+    pub child: Option<Stdio>,
     input: Option<Input>,
     outputs: Vec<(Option<OwnedFd>, Sink)>,
 }
@@ -100,7 +101,7 @@ pub(crate) fn open(streams: &Streams, settings: &Settings) -> Result<Opened> {
         Ok(write)
     };
     let (stdout, stderr) = (output(&streams.stdout)?, output(&streams.stderr)?);
-    opened.child = Some(Arc::new([stdin, stdout, stderr]));
+    opened.child = Some([stdin, stdout, stderr]);
     Ok(opened)
 }
 

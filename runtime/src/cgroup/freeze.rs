@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 
 use super::dir::Dir;
 use super::{Cgroup, Node, Version};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::wait;
 
 /// How long a cgroup may take to stand still: a task in an uninterruptible sleep (a hung disk) holds it up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,12 +21,12 @@ fn node(cgroup: &Cgroup) -> Option<&Node> {
 }
 
 /// See [`Cgroup::freeze`].
-pub(super) fn freeze(cgroup: &Cgroup, patience: Duration) -> Result<()> {
+pub(super) async fn freeze(cgroup: &Cgroup, patience: Duration) -> Result<()> {
     let node = node(cgroup).ok_or_else(unconfigured)?;
     let dir = node.open().or_fail("openat2", || format!("freeze {}", node.path))?;
     let result = match node.version {
-        Version::V1 => freeze_v1(&dir, patience),
-        Version::V2 => freeze_v2(&dir, patience),
+        Version::V1 => freeze_v1(&dir, patience).await,
+        Version::V2 => freeze_v2(&dir, patience).await,
     };
     if result.is_err() {
         // Half frozen is worse than running; the error says that it did not work.
@@ -55,7 +56,7 @@ fn write_thaw(dir: &Dir, version: Version) -> nix::Result<()> {
 
 /// A v1 cgroup in which processes are born while it freezes can stay FREEZING for as long as they are; asking again, and
 /// now and then letting go for a moment, gets there.
-fn freeze_v1(dir: &Dir, patience: Duration) -> Result<()> {
+async fn freeze_v1(dir: &Dir, patience: Duration) -> Result<()> {
     let start = Instant::now();
     for attempt in 1_u32.. {
         dir.set("freezer.state", "FROZEN")?;
@@ -69,15 +70,15 @@ fn freeze_v1(dir: &Dir, patience: Duration) -> Result<()> {
             1..=8 => {}
             _ if attempt.is_multiple_of(64) => {
                 dir.set("freezer.state", "THAWED")?;
-                std::thread::sleep(Duration::from_millis(10));
+                wait::sleep(Duration::from_millis(10)).await;
             }
-            _ => std::thread::sleep(Duration::from_micros(200)),
+            _ => wait::sleep(Duration::from_micros(200)).await,
         }
     }
     Err(unmoved(dir, patience))
 }
 
-fn freeze_v2(dir: &Dir, patience: Duration) -> Result<()> {
+async fn freeze_v2(dir: &Dir, patience: Duration) -> Result<()> {
     // Opened first: a change after this is not missed.
     let events =
         dir.file("cgroup.events", OFlag::O_RDONLY).map_err(|errno| dir.unread("cgroup.events", errno))?;
@@ -92,12 +93,8 @@ fn freeze_v2(dir: &Dir, patience: Duration) -> Result<()> {
             return Err(unmoved(dir, patience));
         }
         // The kernel wakes a poll for a change of the file. A read of this descriptor takes the change as seen.
-        let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
-        let wait = PollTimeout::try_from(left.min(Duration::from_millis(50))).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut fds, wait) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::os("poll", errno, format!("freeze {}", dir.path()))),
-        }
+        let until = Instant::now() + left.min(Duration::from_millis(50));
+        wait::any([Some((events.as_fd(), PollFlags::POLLPRI)), None, None], Some(until)).await;
     }
 }
 

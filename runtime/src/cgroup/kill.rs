@@ -55,7 +55,7 @@ pub(super) fn processes(dir: &Dir) -> nix::Result<Vec<i32>> {
 }
 
 /// See [`Cgroup::signal_all`].
-pub(super) fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
+pub(super) async fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     let kill = signal == libc::SIGKILL;
     let v2 = cgroup.node("devices").is_none();
     // Most often a container that has ended by itself: nothing to freeze, nothing to kill.
@@ -66,7 +66,7 @@ pub(super) fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
         return Ok(());
     }
     let paused = freeze::is_frozen(cgroup)?;
-    let frozen = freeze::freeze(cgroup, MOMENT);
+    let frozen = freeze::freeze(cgroup, MOMENT).await;
     let result = match &frozen {
         Ok(()) => pids(cgroup).map(|pids| send(&pids, signal)),
         Err(error) => {

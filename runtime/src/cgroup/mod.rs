@@ -180,8 +180,8 @@ impl Cgroup {
     }
 
     /// Stops every process of the container where it is; returns when they all stand.
-    pub fn freeze(&self) -> Result<()> {
-        freeze::freeze(self, freeze::PATIENCE)
+    pub async fn freeze(&self) -> Result<()> {
+        freeze::freeze(self, freeze::PATIENCE).await
     }
 
     /// Lets them go on.
@@ -201,8 +201,14 @@ impl Cgroup {
 
     /// Signals every process of the container. SIGKILL also reaches what is frozen and what forks meanwhile. No error
     /// if the cgroup is gone.
-    pub fn signal_all(&self, signal: i32) -> Result<()> {
-        kill::signal_all(self, signal)
+    pub async fn signal_all(&self, signal: i32) -> Result<()> {
+        kill::signal_all(self, signal).await
+    }
+
+    /// Kills every process of the container and removes its cgroups.
+    pub async fn end(&self) -> Result<()> {
+        self.signal_all(libc::SIGKILL).await?;
+        self.remove().await
     }
 
     /// Removes the cgroups with all below them, and waits (bounded) for processes that are about to be gone. What is
@@ -210,8 +216,8 @@ impl Cgroup {
     ///
     /// # Errors
     /// Something is left.
-    pub fn remove(&self) -> Result<()> {
-        remove::remove(self)
+    pub async fn remove(&self) -> Result<()> {
+        remove::remove(self).await
     }
 
     /// What the container uses and used.

@@ -9,13 +9,14 @@ use super::dir::Dir;
 use super::freeze::gone;
 use super::{Cgroup, kill};
 use crate::error::{Error, Result};
+use crate::wait;
 
 /// The pauses between attempts while processes are on their way out: 3 s together. A killed process stays in its
 /// cgroup until the kernel has taken its memory down.
 const PAUSES: [u64; 10] = [1, 2, 4, 8, 16, 64, 128, 256, 1024, 1500];
 
 /// See [`Cgroup::remove`].
-pub(super) fn remove(cgroup: &Cgroup) -> Result<()> {
+pub(super) async fn remove(cgroup: &Cgroup) -> Result<()> {
     let mut left: Vec<(&str, Errno)> = Vec::new();
     for node in cgroup.nodes.iter().filter(|n| n.is_ours()) {
         left.extend(remove_tree(&node.path).err().map(|errno| (node.path.as_str(), errno)));
@@ -25,7 +26,7 @@ pub(super) fn remove(cgroup: &Cgroup) -> Result<()> {
         if !left.iter().any(|(_, errno)| *errno == Errno::EBUSY) {
             break;
         }
-        std::thread::sleep(Duration::from_millis(pause));
+        wait::sleep(Duration::from_millis(pause)).await;
         left =
             left.iter().filter_map(|(path, _)| remove_tree(path).err().map(|errno| (*path, errno))).collect();
     }

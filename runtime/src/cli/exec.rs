@@ -34,7 +34,6 @@ fn run(call: &Call) -> Result<u8> {
         ignore_paused: matches.on("ignore-paused"),
         cgroups: matches.all("cgroup").map(str::to_owned).collect(),
         plain_newlines: !detach,
-        stdio: None,
     };
     if detach {
         container.exec(&options)?;

@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::{console, maps};
@@ -16,18 +15,20 @@ use crate::net::devices::Device;
 use crate::spec::Linux;
 use crate::spec::oci::{LinuxNamespaceType, PosixRlimit};
 use crate::sys::process::{pidfd_getfd, pidfd_signal};
+use crate::sys::wait::{end, expect, try_wait};
+use crate::wait;
 use crate::wire::Word;
 
 /// What the parent needs to answer.
-pub(super) struct Attendant<'a> {
+pub(super) struct Attendant<'a, H, I, L> {
     /// For the maps of a user namespace.
     pub linux: &'a Linux,
     /// Runs prestart and createRuntime for this pid.
-    pub hooks: &'a mut dyn FnMut(Pid) -> Result<()>,
+    pub hooks: H,
     /// Maps the ids of the mount with this index.
-    pub idmap: &'a mut dyn FnMut(usize, OwnedFd) -> Result<()>,
+    pub idmap: I,
     /// Takes the seccomp listener of this pid.
-    pub listener: &'a mut dyn FnMut(Pid, OwnedFd) -> Result<()>,
+    pub listener: L,
     /// Where the terminal's master goes; without one the caller keeps it.
     pub console_socket: Option<&'a Path>,
     /// Network devices to move.
@@ -49,23 +50,28 @@ pub(super) struct Ready {
     pub wire: crate::wire::Parent,
 }
 
-impl Attendant<'_> {
+impl<H, I, L> Attendant<'_, H, I, L>
+where
+    H: AsyncFnMut(Pid) -> Result<()>,
+    I: AsyncFnMut(usize, OwnedFd) -> Result<()>,
+    L: AsyncFnMut(Pid, OwnedFd) -> Result<()>,
+{
     /// Serves the child until it is ready. When it is not, the child is dead and reaped.
-    pub fn attend(self, born: Born, hop: bool) -> Result<Ready> {
+    pub async fn attend(self, born: Born, hop: bool) -> Result<Ready> {
         let Born { mut pid, mut pidfd, wire } = born;
         let mut console = None;
-        let served = self.serve(&mut pid, &mut pidfd, &wire, hop, &mut console);
+        let served = self.serve(&mut pid, &mut pidfd, &wire, hop, &mut console).await;
         match served {
             Ok(()) => Ok(Ready { pid, pidfd, console, wire }),
             Err(error) => {
                 let _ = pidfd_signal(&pidfd, libc::SIGKILL);
-                let _ = waitpid(pid, None);
+                let _ = wait::ended(pid, &pidfd).await;
                 Err(error)
             }
         }
     }
 
-    fn serve(
+    async fn serve(
         self,
         pid: &mut Pid,
         pidfd: &mut OwnedFd,
@@ -75,9 +81,9 @@ impl Attendant<'_> {
     ) -> Result<()> {
         let Self {
             linux,
-            hooks,
-            idmap,
-            listener,
+            mut hooks,
+            mut idmap,
+            mut listener,
             console_socket,
             net_devices,
             rlimits,
@@ -88,10 +94,11 @@ impl Attendant<'_> {
             super::limits::set_oom_score(*pid, score)?;
         }
         loop {
-            match wire.hear()? {
+            match wire.hear().await? {
                 Word::Hop(fd) => {
-                    waitpid(*pid, None).or_fail("waitpid", || "wait for the hop")?;
+                    wait::ended(*pid, pidfd).await.or_fail("waitpid", || "wait for the hop")?;
                     *pid = pid_of(&fd)?;
+                    expect(*pid);
                     *pidfd = fd;
                     if let Some(score) = oom_score_adj {
                         super::limits::set_oom_score(*pid, score)?;
@@ -110,18 +117,18 @@ impl Attendant<'_> {
                     wire.go(*pid)?;
                 }
                 Word::Idmap(index, tree) => {
-                    idmap(index, tree)?;
+                    idmap(index, tree).await?;
                     wire.go(*pid)?;
                 }
                 Word::Hooks => {
-                    hooks(*pid)?;
+                    hooks(*pid).await?;
                     wire.go(*pid)?;
                 }
                 Word::Console(master) => match console_socket {
                     Some(path) => console::send_master(path, &master)?,
                     None => *console = Some(master),
                 },
-                Word::Listener(number) => listener(*pid, take_listener(pidfd, number)?)?,
+                Word::Listener(number) => listener(*pid, take_listener(pidfd, number).await?).await?,
                 Word::Ready if in_user_namespace(linux) => return super::limits::set_rlimits(*pid, rlimits),
                 Word::Ready => return Ok(()),
                 Word::Fail(error) => return Err(framed(error)),
@@ -147,7 +154,7 @@ fn framed(error: Error) -> Error {
 
 /// Why a child is gone that said nothing.
 fn gone(pid: Pid, cgroup: Option<&Cgroup>) -> Error {
-    let status = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    let status = try_wait(pid).map(|status| status.map(end));
     let text = "unable to start container process: container init was";
     if cgroup.and_then(Cgroup::oom_kills).is_some_and(|kills| kills > 0) {
         return Error::new(Kind::Host, format!("{text} OOM-killed (memory limit too low?)"))
@@ -169,11 +176,11 @@ fn pid_of(pidfd: &OwnedFd) -> Result<Pid> {
 }
 
 /// The listener appears under its number some moments after the child has announced it.
-fn take_listener(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd> {
+async fn take_listener(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd> {
     let failed = || "take the seccomp listener from the container's init";
     for _ in 0..1000 {
         match pidfd_getfd(pidfd, number) {
-            Err(Errno::EBADF) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            Err(Errno::EBADF) => wait::sleep(std::time::Duration::from_millis(1)).await,
             other => return other.or_fail("pidfd_getfd", failed),
         }
     }
@@ -182,13 +189,13 @@ fn take_listener(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd> {
 
 impl Ready {
     /// Lets an exec go on to its program, and sees that it got there.
-    pub fn release(self) -> Result<super::Started> {
+    pub async fn release(self) -> Result<super::Started> {
         self.wire.go(self.pid)?;
-        match self.wire.hear()? {
+        match self.wire.hear().await? {
             // The wire closes when the program takes over.
             Word::End => Ok(super::Started { pid: self.pid, pidfd: self.pidfd, console: self.console }),
             Word::Fail(error) => {
-                let _ = waitpid(self.pid, None);
+                let _ = wait::ended(self.pid, &self.pidfd).await;
                 Err(framed(error))
             }
             word => Err(Error::new(Kind::Host, format!("the process said {word:?} when it was to start"))),

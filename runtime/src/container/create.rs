@@ -14,7 +14,7 @@ use super::id::Id;
 use super::process::ProcessId;
 use super::record::{Flags, State};
 use super::state::{HookState, Status};
-use super::{CreateOptions, Runtime, Started, console, listen, notify};
+use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, OrFail, Result};
 use crate::init::{self, Init, Who};
@@ -25,9 +25,24 @@ use crate::plan::mounts::Kind;
 use crate::plan::namespaces::USER;
 use crate::seccomp::{self, Filter};
 use crate::spec;
+use crate::sys::wait::release;
+use crate::wait;
 
 /// Makes a container whose process waits for `start`.
 pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Started> {
+    let started = wait::block(creating(runtime, id, options, None))?;
+    release(started.pid);
+    Ok(started)
+}
+
+/// [`create`] for an event loop (see [`wait`]): with standard streams for the process, and its status expected (see
+/// [`release`]).
+pub async fn creating(
+    runtime: &Runtime,
+    id: &Id,
+    options: &CreateOptions,
+    stdio: Option<Stdio>,
+) -> Result<Started> {
     let config = options.config.clone().unwrap_or_else(|| options.bundle.join("config.json"));
     let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
     spec::validate(&spec).map_err(|error| error.within(config.display()))?;
@@ -50,7 +65,11 @@ pub fn create(runtime: &Runtime, id: &Id, options: &CreateOptions) -> Result<Sta
     let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
     let dir = Dir::create(runtime, id)?;
     let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
-    attempt.perform(&bytes).inspect_err(|_| attempt.undo())
+    let outcome = attempt.perform(&bytes, stdio).await;
+    if outcome.is_err() {
+        attempt.undo().await;
+    }
+    outcome
 }
 
 /// One attempt to make a container; it knows what there is to undo.
@@ -63,7 +82,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn perform(&self, config: &[u8]) -> Result<Started> {
+    async fn perform(&self, config: &[u8], stdio: Option<Stdio>) -> Result<Started> {
         let Self { plan, dir, cgroup, options, .. } = *self;
         // What an intent names is killed when it is cleaned up.
         cgroup.refuse_in_use()?;
@@ -82,7 +101,7 @@ impl Attempt<'_> {
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let resources = linux.resources.clone().unwrap_or_default();
         cgroup.create(&resources)?;
-        let ready = self.bear(&gate, filter.as_ref())?;
+        let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
         self.record(&ready)?;
         if let Some(path) = &options.pid_file {
             super::pid_file::write(path, ready.pid)?;
@@ -93,7 +112,7 @@ impl Attempt<'_> {
         Ok(Started { pid: ready.pid, pidfd: ready.pidfd, console: ready.console })
     }
 
-    fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>) -> Result<Ready> {
+    async fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>, stdio: Option<Stdio>) -> Result<Ready> {
         let Self { plan, cgroup, options, .. } = *self;
         let entry = cgroup.entry()?;
         let views =
@@ -112,7 +131,7 @@ impl Attempt<'_> {
                     filter,
                     wire,
                     preserve_fds,
-                    stdio: options.stdio.as_deref(),
+                    stdio: stdio.as_ref(),
                     first: true,
                 },
                 gate,
@@ -125,22 +144,19 @@ impl Attempt<'_> {
                 made: init::Made::default(),
             })
         })?;
+        drop(stdio);
         let linux = plan.linux();
         let seccomp = linux.seccomp.as_ref();
         Attendant {
             linux: &linux,
-            hooks: &mut |pid| self.run_hooks(pid),
-            idmap: &mut |index, tree| match plan.mounts.get(index) {
-                Some(mount) => super::idmap::apply(&tree, mount, plan),
+            hooks: async |pid| self.run_hooks(pid).await,
+            idmap: async |index, tree: OwnedFd| match plan.mounts.get(index) {
+                Some(mount) => super::idmap::apply(&tree, mount, plan).await,
                 None => Err(Error::invalid(format!("there is no mount {index}"))),
             },
-            listener: &mut |pid, fd| {
-                super::listener::send(
-                    seccomp,
-                    &fd,
-                    &self.state_for_hooks(Status::Creating, pid.as_raw())?,
-                    pid,
-                )
+            listener: async |pid: Pid, fd: OwnedFd| {
+                let told = self.state_for_hooks(Status::Creating, pid.as_raw())?;
+                super::listener::send(seccomp, &fd, &told, pid).await
             },
             console_socket: options.console_socket.as_deref(),
             net_devices: &net_devices,
@@ -149,19 +165,21 @@ impl Attempt<'_> {
             cgroup: Some(cgroup),
         }
         .attend(born, plan.route.hop)
+        .await
     }
 
     fn state_for_hooks(&self, status: Status, pid: i32) -> Result<Vec<u8>> {
         HookState::new(self.id, status, pid, &self.options.bundle, &self.plan.spec.annotations).to_json()
     }
 
-    fn run_hooks(&self, pid: Pid) -> Result<()> {
+    async fn run_hooks(&self, pid: Pid) -> Result<()> {
         let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
         let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
         let setting = Setting { state: &state, default_env: None, dir: Some(&self.options.bundle) };
         let prestart = hooks.prestart();
-        run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting)?;
-        run_all(HookKind::CreateRuntime, hooks.create_runtime().as_deref().unwrap_or_default(), setting)
+        run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting).await?;
+        let runtime = hooks.create_runtime();
+        run_all(HookKind::CreateRuntime, runtime.as_deref().unwrap_or_default(), setting).await
     }
 
     fn record(&self, ready: &Ready) -> Result<()> {
@@ -188,8 +206,8 @@ impl Attempt<'_> {
     }
 
     /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
-    fn undo(&self) {
-        if let Err(error) = self.cgroup.signal_all(libc::SIGKILL).and_then(|()| self.cgroup.remove()) {
+    async fn undo(&self) {
+        if let Err(error) = self.cgroup.end().await {
             log::warn!("clean up after a failed create: {error}");
         }
         if let Err(error) = self.dir.remove() {

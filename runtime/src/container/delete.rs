@@ -2,9 +2,10 @@
 //! says it has succeeded with something left.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 
 use super::Runtime;
 use super::dir::Dir;
@@ -15,16 +16,22 @@ use super::state::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::sys::process::pidfd_signal;
+use crate::wait;
 
-/// How long a killed process may take to be gone, in milliseconds; as runc's.
-const PATIENCE: u16 = 10_000;
+/// How long a killed process may take to be gone; as runc's.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Deletes a container that has stopped or was never started.
     pub fn delete(self) -> Result<()> {
+        wait::block(self.deleting())
+    }
+
+    /// [`Self::delete`] for an event loop (see [`wait`]).
+    pub async fn deleting(self) -> Result<()> {
         match self.status()? {
             Status::Stopped => {}
-            Status::Created => self.end()?,
+            Status::Created => self.end().await?,
             status => {
                 return Err(Error::new(
                     Kind::State,
@@ -36,46 +43,50 @@ impl Container {
                 .hint("stop it first, or use delete --force"));
             }
         }
-        self.destroy()
+        self.destroy().await
     }
 
     /// Kills init and waits until it is gone. A frozen process of cgroup v1 dies only when it thaws.
-    fn end(&self) -> Result<()> {
+    async fn end(&self) -> Result<()> {
         let paused = self.status()? == Status::Paused;
         let Some(pidfd) = kill(self.state.init)? else { return Ok(()) };
         if paused {
             self.cgroup()?.thaw()?;
         }
-        wait(&pidfd, self.state.init)
+        gone(&pidfd, self.state.init).await
     }
 
     /// Kills what is left and removes everything, then runs the poststop hooks.
-    fn destroy(self) -> Result<()> {
+    async fn destroy(self) -> Result<()> {
         let spec = self.config();
         let cgroup = self.cgroup()?;
-        cgroup.signal_all(libc::SIGKILL)?;
-        cgroup.remove()?;
+        cgroup.end().await?;
         self.dir.remove()?;
         let told = self.hook_state(Status::Stopped, 0).to_json()?;
         let hooks = spec.ok().and_then(|spec| spec.hooks);
         let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();
         // The container is gone: a hook that fails is only told (runtime-spec, runtime.md#lifecycle step 13).
-        run_each(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() });
+        run_each(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() }).await;
         Ok(())
     }
 }
 
 /// Deletes a container in whatever state it is, also one whose create was killed. One that is not there is no error.
 pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
+    wait::block(deleting_forced(runtime, id))
+}
+
+/// [`delete_forced`] for an event loop (see [`wait`]).
+pub async fn deleting_forced(runtime: &Runtime, id: &Id) -> Result<()> {
     match Container::load(runtime, id) {
         Ok(container) => {
-            container.end()?;
-            container.destroy()
+            container.end().await?;
+            container.destroy().await
         }
         Err(error) => match Dir::open(runtime, id) {
             Ok(dir) => {
                 log::debug!("delete what is left of {id}: {error}");
-                delete_remains(&dir)
+                delete_remains(&dir).await
             }
             Err(missing) if missing.kind() == Kind::NotFound => Ok(()),
             Err(other) => Err(other),
@@ -84,20 +95,19 @@ pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
 }
 
 /// Without a state that can be read: by the intent, else by what the id alone says.
-fn delete_remains(dir: &Dir) -> Result<()> {
+async fn delete_remains(dir: &Dir) -> Result<()> {
     let cgroup = match dir.intent() {
         Ok(Some(intent)) => {
             if let Some(init) = intent.init
                 && let Some(pidfd) = kill(init)?
             {
-                wait(&pidfd, init)?;
+                gone(&pidfd, init).await?;
             }
             Cgroup::from_paths(&intent.cgroup_paths)?
         }
         _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };
-    cgroup.signal_all(libc::SIGKILL)?;
-    cgroup.remove()?;
+    cgroup.end().await?;
     dir.remove()
 }
 
@@ -110,12 +120,12 @@ fn kill(init: ProcessId) -> Result<Option<OwnedFd>> {
     }
 }
 
-fn wait(pidfd: &OwnedFd, init: ProcessId) -> Result<()> {
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut fds, PollTimeout::from(PATIENCE)) {
-        Ok(0) => Err(Error::new(Kind::Host, format!("process {init} still runs 10 s after it was killed"))
-            .hint("it may hang in the kernel on a dead NFS or FUSE mount; try again when that is gone")),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(Error::os("poll", errno, format!("wait for process {init}"))),
+async fn gone(pidfd: &OwnedFd, init: ProcessId) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    wait::any([Some((pidfd.as_fd(), PollFlags::POLLIN)), None, None], Some(end)).await;
+    if Instant::now() < end {
+        return Ok(());
     }
+    Err(Error::new(Kind::Host, format!("process {init} still runs 10 s after it was killed"))
+        .hint("it may hang in the kernel on a dead NFS or FUSE mount; try again when that is gone"))
 }

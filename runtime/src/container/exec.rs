@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 
 use super::attend::Attendant;
 use super::state::{Container, Status};
-use super::{ExecOptions, Started, console};
+use super::{ExecOptions, Started, Stdio, console};
 use crate::cgroup::{Cgroup, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::init::Who;
@@ -16,10 +16,20 @@ use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{Namespaces, PID, Route, flag};
 use crate::seccomp;
 use crate::spec::{Linux, validate_process};
+use crate::sys::wait::release;
+use crate::wait;
 
 impl Container {
     /// Starts a process in the container. It runs when this returns.
     pub fn exec(&self, options: &ExecOptions) -> Result<Started> {
+        let started = wait::block(self.executing(options, None))?;
+        release(started.pid);
+        Ok(started)
+    }
+
+    /// [`Self::exec`] for an event loop (see [`wait`]): with standard streams for the process, and its status expected
+    /// (see [`release`]).
+    pub async fn executing(&self, options: &ExecOptions, stdio: Option<Stdio>) -> Result<Started> {
         match self.status()? {
             Status::Stopped => {
                 return Err(Error::new(Kind::NotRunning, "cannot exec in a stopped container"));
@@ -53,7 +63,7 @@ impl Container {
                 filter: filter.as_ref(),
                 wire,
                 preserve_fds,
-                stdio: options.stdio.as_deref(),
+                stdio: stdio.as_ref(),
                 first: false,
             };
             enter::run(&Enter {
@@ -66,18 +76,19 @@ impl Container {
                 no_new_keyring: self.state.flags.no_new_keyring,
             })
         })?;
-        self.finish_exec(options, &linux, born)
+        drop(stdio);
+        self.finish_exec(options, &linux, born).await
     }
 
-    fn finish_exec(&self, options: &ExecOptions, linux: &Linux, born: launch::Born) -> Result<Started> {
+    async fn finish_exec(&self, options: &ExecOptions, linux: &Linux, born: launch::Born) -> Result<Started> {
         let seccomp = linux.seccomp.as_ref();
         let ready = Attendant {
             linux,
-            hooks: &mut |_| Ok(()),
-            idmap: &mut |_, _| Err(Error::invalid("an exec mounts nothing")),
-            listener: &mut |pid, fd| {
+            hooks: async |_| Ok(()),
+            idmap: async |_, _| Err(Error::invalid("an exec mounts nothing")),
+            listener: async |pid, fd: OwnedFd| {
                 let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
-                super::listener::send(seccomp, &fd, &told, pid)
+                super::listener::send(seccomp, &fd, &told, pid).await
             },
             console_socket: options.console_socket.as_deref(),
             net_devices: &[],
@@ -85,7 +96,8 @@ impl Container {
             oom_score_adj: options.process.oom_score_adj,
             cgroup: None,
         }
-        .attend(born, false)?;
+        .attend(born, false)
+        .await?;
         if let Some(path) = &options.pid_file {
             super::pid_file::write(path, ready.pid)?;
         }
@@ -95,7 +107,7 @@ impl Container {
         if let (true, Some(master)) = (options.plain_newlines, &ready.console) {
             console::plain_newlines(master)?;
         }
-        ready.release()
+        ready.release().await
     }
 
     fn init(&self) -> Result<OwnedFd> {

@@ -2,6 +2,7 @@
 
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, Result};
+use crate::wait;
 
 impl Container {
     /// Suspends every process.
@@ -9,8 +10,13 @@ impl Container {
     /// # Errors
     /// The container does not run, or the freezer refuses.
     pub fn pause(&self) -> Result<()> {
+        wait::block(self.pausing())
+    }
+
+    /// [`Self::pause`] for an event loop (see [`wait`]).
+    pub async fn pausing(&self) -> Result<()> {
         match self.status()? {
-            Status::Created | Status::Running => self.cgroup()?.freeze(),
+            Status::Created | Status::Running => self.cgroup()?.freeze().await,
             _ => Err(Error::new(Kind::NotRunning, "container not running")),
         }
     }

@@ -1,6 +1,5 @@
-//! Runs the commands of config.json's `hooks` with the container's state on their standard input. Starting one and
-//! waiting for it are two steps, so that an event loop can do the waiting; nothing here blocks longer than the hook's
-//! timeout, and nothing changes this process.
+//! Runs the commands of config.json's `hooks` with the container's state on their standard input. The
+//! waiting is a future's (see `wait`), no longer than the hook's timeout; nothing here changes this process.
 
 mod output;
 
@@ -8,16 +7,16 @@ use std::ffi::{CString, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, pipe2};
 
 use crate::error::{Error, Kind, OrFail, Result, errno_text};
@@ -25,6 +24,8 @@ use crate::spec::oci;
 use crate::sys::fs::memfd;
 use crate::sys::process::pidfd_signal;
 use crate::sys::spawn::{Program, spawn};
+use crate::sys::wait::{expect, try_wait};
+use crate::wait;
 use output::Output;
 
 /// How long a killed hook may take to go before it is left behind.
@@ -72,21 +73,25 @@ pub struct Setting<'a> {
 }
 
 /// Runs the hooks in order and stops at the first that fails.
-pub fn run_all(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) -> Result<()> {
+pub async fn run_all(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        Running::start(hook, setting).and_then(Running::wait).map_err(|error| framed(error, kind, index))?;
+        run(hook, setting).await.map_err(|error| framed(error, kind, index))?;
     }
     Ok(())
 }
 
 /// Runs all hooks in order; one that fails is a warning, and the next ones still run (poststop: runtime-spec,
 /// runtime.md#lifecycle).
-pub fn run_each(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) {
+pub async fn run_each(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>) {
     for (index, hook) in hooks.iter().enumerate() {
-        if let Err(error) = Running::start(hook, setting).and_then(Running::wait) {
+        if let Err(error) = run(hook, setting).await {
             log::warn!("{}", framed(error, kind, index));
         }
     }
+}
+
+async fn run(hook: &oci::Hook, setting: Setting<'_>) -> Result<()> {
+    Running::start(hook, setting)?.wait().await
 }
 
 /// The error of hook number `index`, as runc words it.
@@ -96,7 +101,7 @@ pub fn framed(error: Error, kind: HookKind, index: usize) -> Error {
 
 /// A hook that has been started.
 #[derive(Debug)]
-pub struct Running {
+struct Running {
     pid: Pid,
     pidfd: OwnedFd,
     outputs: [Output; 2],
@@ -106,7 +111,7 @@ pub struct Running {
 
 impl Running {
     /// Starts a hook.
-    pub fn start(hook: &oci::Hook, setting: Setting<'_>) -> Result<Self> {
+    fn start(hook: &oci::Hook, setting: Setting<'_>) -> Result<Self> {
         let deadline = match hook.timeout() {
             Some(seconds) if seconds <= 0 => {
                 return Err(Error::invalid(format!("hook timeout {seconds} is not greater than zero")));
@@ -148,74 +153,53 @@ impl Running {
             stdio: [stdin.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
         })
         .map_err(|errno| Error::new(Kind::Host, format!("{}: {}", what(), errno_text(errno))))?;
+        expect(pid);
         Ok(Self { pid, pidfd, outputs: [Output::new(stdout), Output::new(stderr)], deadline })
     }
 
-    /// Readable when the hook has ended.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    /// What else to poll for reading.
-    pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.outputs.iter().filter_map(|output| output.pipe.as_ref().map(AsFd::as_fd))
-    }
-
-    /// When [`Running::advance`] must be called at the latest.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline.map(|(end, _)| end)
-    }
-
-    /// Does what can be done now, without blocking: reads what was printed, takes the exit status, kills what runs
-    /// past its timeout. None: not yet ended.
-    pub fn advance(&mut self) -> Option<Result<()>> {
-        self.outputs.iter_mut().for_each(Output::read);
-        match self.status() {
-            Ok(WaitStatus::StillAlive) => {}
-            status => {
-                // What it wrote last is in the pipes by now. What a child that it has left behind writes is not
-                // waited for.
-                self.outputs.iter_mut().for_each(Output::read);
-                return Some(self.verdict(status));
-            }
-        }
-        let (end, seconds) = self.deadline?;
-        if Instant::now() < end {
-            return None;
-        }
-        self.kill();
-        let text = format!("hook ran past specified timeout of {seconds}.0s");
-        Some(Err(Error::new(Kind::Host, text).hint("raise the hook's timeout or make it faster")))
-    }
-
-    /// Blocks until the hook has ended or was killed for its timeout.
-    pub fn wait(mut self) -> Result<()> {
+    /// Until the hook has ended or was killed for its timeout. What it prints is read meanwhile.
+    async fn wait(mut self) -> Result<()> {
         loop {
-            if let Some(result) = self.advance() {
-                return result;
+            self.outputs.iter_mut().for_each(Output::read);
+            match self.status() {
+                Ok(WaitStatus::StillAlive) => {}
+                status => {
+                    // What it wrote last is in the pipes by now. What a child that it has left behind writes is not
+                    // waited for.
+                    self.outputs.iter_mut().for_each(Output::read);
+                    return self.verdict(status);
+                }
             }
-            let mut fds: Vec<PollFd<'_>> =
-                self.pipes().chain([self.pidfd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-            match poll(&mut fds, until(self.deadline())) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::os("poll", errno, "wait for a hook")),
+            if let Some((end, seconds)) = self.deadline
+                && Instant::now() >= end
+            {
+                self.kill().await;
+                let text = format!("hook ran past specified timeout of {seconds}.0s");
+                return Err(Error::new(Kind::Host, text).hint("raise the hook's timeout or make it faster"));
             }
+            let [stdout, stderr] =
+                self.outputs.each_ref().map(|output| output.pipe.as_ref().map(AsFd::as_fd));
+            let fds = [stdout, stderr, Some(self.pidfd.as_fd())];
+            let fds = fds.map(|fd| fd.map(|fd| (fd, PollFlags::POLLIN)));
+            wait::any(fds, self.deadline.map(|(end, _)| end)).await;
         }
     }
 
     fn status(&self) -> nix::Result<WaitStatus> {
-        waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)
+        match try_wait(self.pid)? {
+            None => Ok(WaitStatus::StillAlive),
+            Some(status) => WaitStatus::from_raw(self.pid, status),
+        }
     }
 
     /// Kills the hook and all of its process group, and takes its status, which is not left to others.
-    fn kill(&self) {
+    async fn kill(&self) {
         // The hook is not yet waited for: its pid and its group are still its own.
         let _ = killpg(self.pid, Signal::SIGKILL);
         let _ = pidfd_signal(&self.pidfd, libc::SIGKILL);
-        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         let end = Instant::now() + GRACE;
         while matches!(self.status(), Ok(WaitStatus::StillAlive)) && Instant::now() < end {
-            let _ = poll(&mut fds, until(Some(end)));
+            wait::any([Some((self.pidfd.as_fd(), PollFlags::POLLIN)), None, None], Some(end)).await;
         }
     }
 
@@ -261,13 +245,6 @@ fn pipe() -> nix::Result<(File, OwnedFd)> {
     Ok((read.into(), write))
 }
 
-/// The time until then in poll's words, rounded up so that a poll that times out is not too early.
-fn until(end: Option<Instant>) -> PollTimeout {
-    let Some(end) = end else { return PollTimeout::NONE };
-    let left = end.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
-    i32::try_from(left.as_millis()).ok().and_then(|ms| ms.try_into().ok()).unwrap_or(PollTimeout::MAX)
-}
-
 /// As Go's syscall.Signal prints it.
 fn signal_text(signal: Signal) -> String {
     let text = match signal {
@@ -302,7 +279,7 @@ mod tests {
             let hook: oci::Hook =
                 serde_json::from_value(serde_json::json!({ "path": "/bin/true", "timeout": seconds }))
                     .unwrap();
-            let error = run_all(HookKind::Prestart, &[hook], Setting::default()).unwrap_err();
+            let error = wait::block(run_all(HookKind::Prestart, &[hook], Setting::default())).unwrap_err();
             assert!(
                 error.to_string().starts_with("error running prestart hook #0: hook timeout "),
                 "{error}"

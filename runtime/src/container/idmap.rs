@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::sys::wait::waitpid;
 
 use super::maps;
 use crate::cgroup::Entry;
@@ -17,10 +16,11 @@ use crate::spec::Linux;
 use crate::spec::oci::LinuxIdMapping;
 use crate::sys::mount::set_idmap;
 use crate::sys::process::pidfd_signal;
+use crate::wait;
 use crate::wire::Word;
 
 /// Gives the detached `tree` the mapping that the mount asks for, its own or the container's.
-pub(super) fn apply(tree: &OwnedFd, mount: &Mount, plan: &Plan) -> Result<()> {
+pub(super) async fn apply(tree: &OwnedFd, mount: &Mount, plan: &Plan) -> Result<()> {
     if !mount.is_idmapped() {
         return Ok(());
     }
@@ -28,8 +28,8 @@ pub(super) fn apply(tree: &OwnedFd, mount: &Mount, plan: &Plan) -> Result<()> {
     let linux = plan.linux();
     let namespace = match plan.namespaces.join.iter().find(|(flag, _)| *flag == USER) {
         Some((_, path)) if !own => open_namespace(path)?,
-        _ if own => make(&mount.uid_mappings, &mount.gid_mappings)?,
-        _ => make(&linux.uid_mappings, &linux.gid_mappings)?,
+        _ if own => make(&mount.uid_mappings, &mount.gid_mappings).await?,
+        _ => make(&linux.uid_mappings, &linux.gid_mappings).await?,
     };
     let recursive = mount.options.idmap.is_some_and(|idmap| idmap.recursive);
     set_idmap(tree, &namespace, recursive).map_err(|errno| {
@@ -45,7 +45,7 @@ pub(super) fn apply(tree: &OwnedFd, mount: &Mount, plan: &Plan) -> Result<()> {
 }
 
 /// A user namespace with these maps and nobody in it.
-fn make(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedFd> {
+async fn make(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedFd> {
     let maps = Linux { uid_mappings: uids.to_vec(), gid_mappings: gids.to_vec(), ..Linux::default() };
     let route = Route { clone: USER, ..Route::default() };
     let born = launch::launch(&Namespaces::default(), route, &Entry::default(), |wire| {
@@ -53,12 +53,12 @@ fn make(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedFd> {
         let _ = wire.map();
         Error::invalid("the helper of an idmapped mount has done its work")
     })?;
-    let result = match born.wire.hear()? {
+    let result = match born.wire.hear().await? {
         Word::Map => maps::write(born.pid, &maps)
             .and_then(|()| open_namespace(&PathBuf::from(format!("/proc/{}/ns/user", born.pid)))),
         word => Err(Error::invalid(format!("the helper of an idmapped mount said {word:?}"))),
     };
     let killed = pidfd_signal(&born.pidfd, libc::SIGKILL).or_fail("pidfd_send_signal", || "end the helper");
-    waitpid(born.pid, None).or_fail("waitpid", || "end the helper")?;
+    wait::ended(born.pid, &born.pidfd).await.or_fail("waitpid", || "end the helper")?;
     killed.and(result)
 }

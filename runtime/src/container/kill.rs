@@ -7,6 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{Namespaces, PID};
 use crate::sys::process::pidfd_signal;
+use crate::wait;
 
 impl Container {
     /// Where its processes are limited.
@@ -23,6 +24,11 @@ impl Container {
     /// namespace has no init whose end is the end of all: there SIGKILL goes to all, and also to init itself, which
     /// without a cgroup is all that is known.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        wait::block(self.killing(signal, all))
+    }
+
+    /// [`Self::kill`] for an event loop (see [`wait`]).
+    pub async fn killing(&self, signal: i32, all: bool) -> Result<()> {
         let status = self.status()?;
         let init = self.state.init.pidfd()?;
         let everyone = all || (signal == libc::SIGKILL && !self.has_own_pids()?);
@@ -31,7 +37,7 @@ impl Container {
             if init.is_none() && !all && cgroup.pids()?.is_empty() {
                 return Err(not_running());
             }
-            cgroup.signal_all(signal)?;
+            cgroup.signal_all(signal).await?;
         }
         let Some(init) = init else {
             return if everyone { Ok(()) } else { Err(not_running()) };

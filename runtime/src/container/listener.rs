@@ -2,7 +2,9 @@
 //! (runtime-spec, config-linux.md#containerprocessstate).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -12,6 +14,11 @@ use crate::error::{Error, OrFail, Result};
 use crate::spec::OCI_VERSION;
 use crate::spec::oci::LinuxSeccomp;
 use crate::sys::socket::send as send_packet;
+use crate::wait;
+
+/// How long the agent may take to accept, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,7 +31,12 @@ struct ProcessState<'a> {
 }
 
 /// Sends the listener of process `pid`; `state` is the container's as JSON.
-pub(super) fn send(seccomp: Option<&LinuxSeccomp>, listener: &OwnedFd, state: &[u8], pid: Pid) -> Result<()> {
+pub(super) async fn send(
+    seccomp: Option<&LinuxSeccomp>,
+    listener: &OwnedFd,
+    state: &[u8],
+    pid: Pid,
+) -> Result<()> {
     let path = seccomp.and_then(|s| s.listener_path().as_ref()).ok_or_else(|| {
         Error::invalid("linux.seccomp.listenerPath: is missing").hint("SCMP_ACT_NOTIFY needs an agent to ask")
     })?;
@@ -34,9 +46,16 @@ pub(super) fn send(seccomp: Option<&LinuxSeccomp>, listener: &OwnedFd, state: &[
     let told =
         ProcessState { oci_version: OCI_VERSION, fds: ["seccompFd"], pid: pid.as_raw(), metadata, state };
     let bytes = serde_json::to_vec(&told).map_err(|e| Error::invalid(format!("write the state: {e}")))?;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-        .or_fail("socket", failed)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).or_fail("socket", failed)?;
     let address = UnixAddr::new(path).or_fail("connect", failed)?;
-    connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &address).or_fail("connect", failed)?;
+    let end = Instant::now() + PATIENCE;
+    // An agent that has too many to accept says "again" (unix(7)); there is nothing to poll for.
+    while let Err(errno) = connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &address) {
+        if errno != Errno::EAGAIN || Instant::now() > end {
+            return Err(Error::os("connect", errno, failed()));
+        }
+        wait::sleep(PAUSE).await;
+    }
     send_packet(&socket, &bytes, Some(listener.as_fd())).or_fail("sendmsg", failed)
 }

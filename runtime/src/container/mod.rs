@@ -26,12 +26,11 @@ pub mod state;
 pub mod time;
 mod update;
 
-pub use create::create;
-pub use delete::delete_forced;
+pub use create::{create, creating};
+pub use delete::{delete_forced, deleting_forced};
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use nix::unistd::Pid;
 
@@ -71,8 +70,6 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 up the process gets, beside those of LISTEN_FDS.
     pub preserve_fds: u32,
-    /// Standard input, output and error; none: the caller's own. A process with a terminal has that instead.
-    pub stdio: Option<Arc<[OwnedFd; 3]>>,
 }
 
 /// What `exec` takes.
@@ -94,9 +91,11 @@ pub struct ExecOptions {
     pub cgroups: Vec<String>,
     /// The caller shows the terminal on one of the user's, which makes carriage returns itself.
     pub plain_newlines: bool,
-    /// Standard input, output and error; none: the caller's own. A process with a terminal has that instead.
-    pub stdio: Option<Arc<[OwnedFd; 3]>>,
 }
+
+/// Standard input, output and error of a process that does not have the caller's own; one with a terminal has that
+/// instead. They are closed as soon as the process has them.
+pub type Stdio = [OwnedFd; 3];
 
 /// A process that was made.
 #[derive(Debug)]

@@ -8,15 +8,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::hooks::{HookKind, Setting, run_all};
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::wait;
 
 impl Container {
     /// Runs the container's program. Returns once it runs and the poststart hooks are done.
     pub fn start(&self) -> Result<()> {
+        wait::block(self.starting())
+    }
+
+    /// [`Self::start`] for an event loop (see [`wait`]).
+    pub async fn starting(&self) -> Result<()> {
         match self.status()? {
             Status::Created => {}
             Status::Stopped => {
@@ -33,28 +38,29 @@ impl Container {
             }
         }
         let path = self.dir.fifo();
-        open_gate(&path)?;
-        self.poststart()
+        open_gate(&path).await?;
+        self.poststart().await
     }
 
-    fn poststart(&self) -> Result<()> {
+    async fn poststart(&self) -> Result<()> {
         let spec = self.config()?;
         let hooks = spec.hooks.as_ref().and_then(|h| h.poststart().as_deref()).unwrap_or_default();
         if hooks.is_empty() {
             return Ok(());
         }
         let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
-        run_all(HookKind::Poststart, hooks, Setting { state: &told, ..Setting::default() }).inspect_err(
-            |_| {
-                if let Err(error) = self.kill(libc::SIGKILL, true) {
-                    log::warn!("kill the container after a failed poststart hook: {error}");
-                }
-            },
-        )
+        let setting = Setting { state: &told, ..Setting::default() };
+        let outcome = run_all(HookKind::Poststart, hooks, setting).await;
+        if outcome.is_err()
+            && let Err(error) = self.killing(libc::SIGKILL, true).await
+        {
+            log::warn!("kill the container after a failed poststart hook: {error}");
+        }
+        outcome
     }
 }
 
-fn open_gate(path: &Path) -> Result<()> {
+async fn open_gate(path: &Path) -> Result<()> {
     let failed = || format!("open the gate {}", path.display());
     let writer = match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
@@ -81,22 +87,13 @@ fn open_gate(path: &Path) -> Result<()> {
         .or_fail("open", failed)?
         .into();
     drop(writer);
-    wait_for_program(answer)
+    wait_for_program(answer).await
 }
 
 /// Until init has closed its end, by exec or by death.
-fn wait_for_program(answer: OwnedFd) -> Result<()> {
+async fn wait_for_program(answer: OwnedFd) -> Result<()> {
     let failed = || "wait for the container's program";
-    loop {
-        let mut fds = [PollFd::new(answer.as_fd(), PollFlags::empty())];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::os("poll", errno, failed())),
-        }
-        if fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)) {
-            break;
-        }
-    }
+    wait::hung_up(answer.as_fd()).await;
     let mut text = String::new();
     File::from(answer).read_to_string(&mut text).or_fail("read", failed)?;
     // Our own byte is still there if init died before it could read it.

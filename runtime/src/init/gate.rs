@@ -11,6 +11,7 @@ use crate::container::hooks::{HookKind, Setting, run_all};
 use crate::container::state::Status;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::sys::process::{close, set_parent_death_signal};
+use crate::wait;
 
 /// Tells the runtime that everything is set up and dropped.
 pub fn ready(init: &mut Init<'_>) -> Result<()> {
@@ -46,7 +47,8 @@ pub fn exec(init: &mut Init<'_>) -> Result<()> {
         let state = (init.hook_state)(Status::Created, init.made.pid)?;
         let default_env =
             Some(init.made.program.as_ref().map_or(&plan.process.env[..], |program| &program.env));
-        run_all(HookKind::StartContainer, hooks, Setting { state: &state, default_env, dir: None })?;
+        let setting = Setting { state: &state, default_env, dir: None };
+        wait::block(run_all(HookKind::StartContainer, hooks, setting))?;
     }
     match &init.made.program {
         Some(program) => Err(init.who.execute(program)),

@@ -5,6 +5,7 @@ use super::Init;
 use crate::container::hooks::{HookKind, Setting, run_all};
 use crate::container::state::Status;
 use crate::error::{OrFail, Result};
+use crate::wait;
 
 /// Lets the runtime run its hooks if there are any, then runs those of the container's namespaces.
 pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
@@ -19,5 +20,6 @@ pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
     // Such hooks start in the container's root, as they do with runc; the pivot leaves for there anyway.
     nix::unistd::fchdir(init.root()?.fd()).or_fail("fchdir", || "enter the root file system for hooks")?;
     let state = (init.hook_state)(Status::Creating, init.made.pid)?;
-    run_all(HookKind::CreateContainer, list, Setting { state: &state, default_env: Some(&[]), dir: None })
+    let setting = Setting { state: &state, default_env: Some(&[]), dir: None };
+    wait::block(run_all(HookKind::CreateContainer, list, setting))
 }

@@ -18,12 +18,13 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{Namespaces, PID, Route};
 use crate::sys::clone::{Clone, Side, clone};
 use crate::sys::process::exit_now;
+use crate::sys::wait::expect;
 use crate::wire;
 
 /// CLONE_PARENT: the new process is a child of the caller's parent.
 const CLONE_PARENT: u64 = 0x8000;
 
-/// What has been born.
+/// What has been born. Its status is expected: who asks for it no more says [`release`](crate::sys::wait::release).
 #[derive(Debug)]
 pub struct Born {
     /// Its pid in the caller's pid namespace; a hop's until the wire tells of the real one.
@@ -63,7 +64,10 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
             let _ = child(&child_end);
             exit_now(255)
         }
-        Side::Parent(pid, pidfd) => Ok(Born { pid, pidfd, wire: parent_end }),
+        Side::Parent(pid, pidfd) => {
+            expect(pid);
+            Ok(Born { pid, pidfd, wire: parent_end })
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::sys::socket;
+use crate::wait;
 
 /// What the child says.
 #[derive(Debug)]
@@ -176,8 +177,9 @@ impl Child {
 }
 
 impl Parent {
-    /// The next word. Blocks.
-    pub fn hear(&self) -> Result<Word> {
+    /// The next word.
+    pub async fn hear(&self) -> Result<Word> {
+        wait::readable(self.0.as_fd()).await;
         let mut buffer = vec![0; LONGEST];
         let (length, fd) = match socket::recv(&self.0, &mut buffer) {
             Ok(packet) => packet,
@@ -262,18 +264,18 @@ mod tests {
         child.listener(-7).unwrap();
         child.hop(&std::fs::File::open("/dev/null").unwrap().into()).unwrap();
         child.fail(&Error::os("open", Errno::ENOENT, "open /x").of_kind(Kind::Invalid));
-        assert!(matches!(parent.hear().unwrap(), Word::Ready));
-        assert!(matches!(parent.hear().unwrap(), Word::Listener(-7)));
-        assert!(matches!(parent.hear().unwrap(), Word::Hop(_)));
-        let Word::Fail(error) = parent.hear().unwrap() else { panic!("not a failure") };
+        assert!(matches!(wait::block(parent.hear()).unwrap(), Word::Ready));
+        assert!(matches!(wait::block(parent.hear()).unwrap(), Word::Listener(-7)));
+        assert!(matches!(wait::block(parent.hear()).unwrap(), Word::Hop(_)));
+        let Word::Fail(error) = wait::block(parent.hear()).unwrap() else { panic!("not a failure") };
         assert_eq!(error.to_string(), "open /x: open: no such file or directory");
         assert_eq!(error.kind(), Kind::Invalid);
         child.fail(&Error::invalid(format!("open {}: file name too long", "é".repeat(66_000))));
-        let Word::Fail(error) = parent.hear().unwrap() else { panic!("not a failure") };
+        let Word::Fail(error) = wait::block(parent.hear()).unwrap() else { panic!("not a failure") };
         let text = error.to_string();
         assert!(text.starts_with("open é") && text.ends_with(": file name too long"), "{text}");
         drop(child);
-        assert!(matches!(parent.hear().unwrap(), Word::End));
+        assert!(matches!(wait::block(parent.hear()).unwrap(), Word::End));
     }
 
     #[test]
