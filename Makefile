@@ -4,6 +4,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 TESTS   ?=
+BENCH   ?=
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export TARGET_TRIPLE = $(shell integration/scripts/target)
@@ -16,12 +17,13 @@ SRC   ?=
 FILES ?=
 export SUITE SRC FILES
 
-.PHONY: help build run test conformance lint deny install uninstall clean deps deps-build deps-run dist
+.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-run dist
 
 help:
 	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
 	@echo 'make run        a container from busybox, run by bin/pinnace'
 	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
+	@echo 'make bench      what containers cost, beside crun and runc, into docs/performance.md (root; BENCH="--rounds 10")'
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
@@ -47,6 +49,9 @@ run: deps-run build
 
 test: deps build
 	@integration/scripts/test $(TESTS)
+
+bench: deps build
+	@$(STEP) 'bench' integration/scripts/bench $(BENCH)
 
 conformance: build
 	@$(STEP) 'conformance: $(SUITE)' integration/conformance/run
