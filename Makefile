@@ -17,7 +17,7 @@ SRC   ?=
 FILES ?=
 export SUITE SRC FILES
 
-.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-run dist
+.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-lint deps-run dist
 
 help:
 	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
@@ -38,6 +38,9 @@ deps:
 deps-build:
 	@$(STEP) 'toolchain' integration/scripts/deps build
 
+deps-lint:
+	@$(STEP) 'toolchain to compile the tests' integration/scripts/deps build lint
+
 deps-run:
 	@$(STEP) 'packages to run an example' integration/scripts/deps build run
 
@@ -56,7 +59,7 @@ bench: deps build
 conformance: build
 	@$(STEP) 'conformance: $(SUITE)' integration/conformance/run
 
-lint: deps-build
+lint: deps-lint
 	@$(STEP) 'rustfmt' cargo fmt --all --check
 	@$(STEP) 'clippy' integration/scripts/clippy
 

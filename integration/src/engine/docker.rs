@@ -43,7 +43,7 @@ impl Docker {
         }
         let room = Room::new("docker");
         fs::write(room.path("daemon.json"), config.to_string()).expect("write daemon.json");
-        let (containerd, _) = containerd::start(&room);
+        let containerd = containerd::start(&room);
         let mut shell = Shell::new(room);
         shell.set("DOCKER_HOST", &format!("unix://{}", shell.room().path("docker.sock")));
         // The command line tool of Debian, where there is also another.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::room::Room;
+use super::room::{Room, built_beside};
 
 /// The name of the image in every engine.
 pub(super) const NAME: &str = "busybox";
@@ -35,20 +35,38 @@ pub(super) fn tar(room: &Room) -> PathBuf {
         fs::write(tree.join(path), text).expect("write a file of the image");
     }
     fs::set_permissions(tree.join("wrong-format"), fs::Permissions::from_mode(0o755)).expect("set a mode");
-    let archive = room.directory().join("image.tar");
-    run("tar", &["--numeric-owner", "--owner=0", "--group=0", "-C", text(&tree), "-cf", text(&archive), "."]);
+    pack(&tree)
+}
+
+/// Packs a directory; the path of the tar archive beside it.
+fn pack(tree: &Path) -> PathBuf {
+    let archive = tree.with_extension("tar");
+    run("tar", &["--numeric-owner", "--owner=0", "--group=0", "-C", text(tree), "-cf", text(&archive), "."]);
     archive
 }
 
-/// Wraps the tar archive into an OCI image archive that `ctr image import` takes; its path.
+/// The image as an OCI archive that `ctr image import` takes, under that name; its path.
 pub(super) fn oci_archive(room: &Room, name: &str) -> PathBuf {
-    let layer = tar(room);
-    let layout = room.directory().join("oci");
+    let config = json!({ "Env": ["PATH=/bin", "FROM_IMAGE=yes"], "Cmd": ["sh"], "WorkingDir": "/www" });
+    wrap(&tar(room), name, &config)
+}
+
+/// An image of `pause` alone (integration/pause), as an OCI archive; its path.
+pub(super) fn pause_archive(room: &Room, name: &str) -> PathBuf {
+    let tree = room.directory().join("pause");
+    fs::create_dir_all(&tree).expect("make a directory for the image of pause");
+    fs::copy(built_beside("pause"), tree.join("pause")).expect("copy pause");
+    wrap(&pack(&tree), name, &json!({ "Entrypoint": ["/pause"] }))
+}
+
+/// Wraps a layer's tar archive into an OCI image archive with that configuration; its path.
+fn wrap(layer: &Path, name: &str, config: &Value) -> PathBuf {
+    let layout = layer.with_extension("oci");
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("make an image layout");
-    let digest = run("sha256sum", &[text(&layer)]).split(' ').next().unwrap_or_default().to_owned();
-    let size = fs::metadata(&layer).expect("the layer's size").len();
-    fs::rename(&layer, blobs.join(&digest)).expect("move the layer");
+    let digest = run("sha256sum", &[text(layer)]).split(' ').next().unwrap_or_default().to_owned();
+    let size = fs::metadata(layer).expect("the layer's size").len();
+    fs::rename(layer, blobs.join(&digest)).expect("move the layer");
     let layer = json!({
         "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": format!("sha256:{digest}"), "size": size,
     });
@@ -57,7 +75,7 @@ pub(super) fn oci_archive(room: &Room, name: &str) -> PathBuf {
         "config",
         &json!({
             "architecture": architecture(), "os": "linux",
-            "config": { "Env": ["PATH=/bin", "FROM_IMAGE=yes"], "Cmd": ["sh"], "WorkingDir": "/www" },
+            "config": config,
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },
         }),
     );
@@ -74,7 +92,7 @@ pub(super) fn oci_archive(room: &Room, name: &str) -> PathBuf {
     let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
     fs::write(layout.join("index.json"), index.to_string()).expect("write index.json");
     fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("write oci-layout");
-    let archive = room.directory().join("oci.tar");
+    let archive = layout.with_extension("oci.tar");
     run("tar", &["-C", text(&layout), "-cf", text(&archive), "."]);
     archive
 }

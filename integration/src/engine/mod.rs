@@ -4,6 +4,7 @@
 mod containerd;
 mod docker;
 mod image;
+mod kubernetes;
 mod podman;
 mod room;
 mod shell;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl Room {
             fs::create_dir_all(directory.join(part)).expect("make the room's directory");
         }
         let cgroup = format!("/{name}");
-        let mut command = Command::new(keeper_binary());
+        let mut command = Command::new(built_beside("engine-keeper"));
         command.arg(&directory).arg(&cgroup).env("PATH", PATH).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let child = process.child();
@@ -99,6 +100,20 @@ impl Room {
         }
     }
 
+    /// A connection to an address of the room's network, as `host:port`.
+    pub fn connect(&self, address: &str) -> TcpStream {
+        let network = &self.namespaces[1];
+        // A thread of its own enters, and the socket stays of that network.
+        let socket = std::thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                setns(network, CloneFlags::CLONE_NEWNET).expect("enter the room's network");
+                TcpStream::connect(address)
+            });
+            entered.join().expect("the thread in the room")
+        });
+        socket.unwrap_or_else(|e| panic!("connect to {address}: {e}\n{}", self.logs()))
+    }
+
     /// The process that holds the room's namespaces.
     pub fn pid(&self) -> i32 {
         self.pid
@@ -129,10 +144,10 @@ impl Keeper {
     }
 }
 
-/// Cargo builds it beside the test programs' directory.
-fn keeper_binary() -> PathBuf {
+/// A program of this crate, which Cargo builds beside the test programs' directory.
+pub(super) fn built_beside(name: &str) -> PathBuf {
     let program = std::env::current_exe().expect("the path of this program");
-    let path = program.ancestors().nth(2).expect("invariant: a target directory").join("engine-keeper");
+    let path = program.ancestors().nth(2).expect("invariant: a target directory").join(name);
     assert!(path.is_file(), "no {}: run the tests with cargo test", path.display());
     path
 }
