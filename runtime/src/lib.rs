@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod container;
 pub mod error;
+pub mod hook;
 pub mod init;
 pub mod launch;
 pub mod net;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
-use pinnace::container::hooks::{HookKind, Setting, run_all, run_each};
+use pinnace::hook::{HookKind, Setting, run_all, run_each};
 use pinnace::spec::oci::Hook;
 use pinnace::sys::poll::poll;
 use pinnace::sys::wait::reap_any;

@@ -9,14 +9,13 @@ use nix::unistd::Pid;
 
 use super::attend::{Attendant, Ready};
 use super::dir::{Dir, Intent};
-use super::hooks::{HookKind, Setting, run_all};
 use super::id::Id;
 use super::process::ProcessId;
 use super::record::{Flags, State};
-use super::state::{HookState, Status};
 use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, OrFail, Result};
+use crate::hook::{HookKind, HookState, Setting, Status, run_all};
 use crate::init::{self, Init, Who};
 use crate::launch;
 use crate::net;
@@ -169,7 +168,8 @@ impl Attempt<'_> {
     }
 
     fn state_for_hooks(&self, status: Status, pid: i32) -> Result<Vec<u8>> {
-        HookState::new(self.id, status, pid, &self.options.bundle, &self.plan.spec.annotations).to_json()
+        HookState::new(self.id.as_str(), status, pid, &self.options.bundle, &self.plan.spec.annotations)
+            .to_json()
     }
 
     async fn run_hooks(&self, pid: Pid) -> Result<()> {

@@ -9,12 +9,12 @@ use nix::poll::PollFlags;
 
 use super::Runtime;
 use super::dir::Dir;
-use super::hooks::{HookKind, Setting, run_each};
 use super::id::Id;
 use super::process::ProcessId;
 use super::state::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, Result};
+use crate::hook::{HookKind, Setting, run_each};
 use crate::sys::process::pidfd_signal;
 use crate::wait;
 

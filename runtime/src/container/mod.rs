@@ -7,7 +7,6 @@ mod delete;
 mod dir;
 mod exec;
 mod freeze;
-pub mod hooks;
 pub mod id;
 mod idmap;
 mod kill;

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::hooks::{HookKind, Setting, run_all};
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::hook::{HookKind, Setting, run_all};
 use crate::wait;
 
 impl Container {

@@ -5,11 +5,10 @@
 //! set carried over the uid by keepcaps, then all three sets by one capset, then the ambient set, which needs them.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
-use super::procfs;
+use super::procfs::Proc;
 use crate::error::{Error, Kind, OrFail, Result, errno_text};
 use crate::plan::creds::{CapSet, CapSets, Credentials, cap_name};
 use crate::sys::cred;
@@ -26,7 +25,7 @@ pub fn no_new_privs(creds: &Credentials) -> Result<()> {
 /// Sets capabilities, groups, gid and uid, and verifies them. `proc` is a procfs of our own, which is asked only when
 /// the kernel refuses setgroups. Capabilities that this process does not have itself can't be granted:
 /// that is a warning, and they are left out.
-pub fn apply(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<()> {
+pub fn apply(creds: &Credentials, proc: Option<&Proc>) -> Result<()> {
     let own = cred::caps().or_fail("capget", || "read own capabilities")?;
     let caps = grantable(creds.caps, own, drop_bounding(creds.caps.bounding)?);
     let groups = set_groups(creds, proc)?;
@@ -99,7 +98,7 @@ enum Groups {
     Denied,
 }
 
-fn set_groups(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<Groups> {
+fn set_groups(creds: &Credentials, proc: Option<&Proc>) -> Result<Groups> {
     let groups: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
     match cred::set_groups(&groups) {
         Ok(()) => Ok(Groups::Set),
@@ -123,9 +122,9 @@ fn set_groups(creds: &Credentials, proc: Option<&OwnedFd>) -> Result<Groups> {
 /// Whether it is the user namespace that refuses (man 7 user_namespaces), and not a sandbox around it: its word in
 /// procfs, or, where there is none of our own, that a namespace which is not the host's refuses a holder of
 /// CAP_SETGID.
-fn denied(proc: Option<&OwnedFd>) -> bool {
+fn denied(proc: Option<&Proc>) -> bool {
     if let Some(proc) = proc {
-        return procfs::read_own(proc, "setgroups").is_ok_and(|text| text.trim() == "deny");
+        return proc.read_own("setgroups").is_ok_and(|text| text.trim() == "deny");
     }
     let capable = cred::caps().is_ok_and(|own| CapSet::from_bits(own.effective).contains(SETGID));
     capable && in_initial_user_namespace() == Ok(false)

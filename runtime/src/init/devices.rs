@@ -1,21 +1,30 @@
-//! Device nodes and the usual links of /dev. Every node is made or verified by descriptor: one that is there already
-//! must be the device that was asked for, whatever its name.
+//! Device nodes and the usual links of /dev. Every node is made, or opened and seen by descriptor to be the device that
+//! was asked for, whatever its name; what is changed of one is changed through that descriptor.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, makedev, mknodat};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, openat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknodat, umask};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
-use super::root::{Make, Root, file_type, shown, stat};
+use super::root::{Make, Root, shown, stat};
 use crate::error::{Error, OrFail, Result};
 use crate::plan::devices::{Device, LINKS};
+use crate::sys::fs::fd_path;
 use crate::sys::mount::{attach, clone_tree};
 
 /// Makes all devices; `bind` takes the host's nodes where mknod is not allowed (in a user namespace).
 pub fn make(root: &Root, devices: &[Device], bind: bool) -> Result<()> {
+    // The modes of the nodes are exact whatever the caller's umask is.
+    let callers = umask(Mode::empty());
+    let made = make_all(root, devices, bind);
+    umask(callers);
+    made
+}
+
+fn make_all(root: &Root, devices: &[Device], bind: bool) -> Result<()> {
     // Nearly all lie in one directory: resolve it once.
     let mut last: Option<(&Path, OwnedFd)> = None;
     for device in devices {
@@ -37,20 +46,33 @@ pub fn make(root: &Root, devices: &[Device], bind: bool) -> Result<()> {
     Ok(())
 }
 
+/// A device node by descriptor, which is what was asked for.
+struct Node(OwnedFd);
+
+impl Node {
+    /// Opens `name` without following it, and without waking the device. Gives none when it is something else.
+    fn open(parent: &OwnedFd, name: &Path, kind: SFlag, number: u64) -> nix::Result<Option<Self>> {
+        let fd = openat(parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(Self::is(&fd, kind, number)?.then_some(Self(fd)))
+    }
+
+    /// The type counts as much as the number: of a pipe or a file the number is 0 (crun CVE-2026-88265).
+    fn is(fd: &OwnedFd, kind: SFlag, number: u64) -> nix::Result<bool> {
+        let there = stat(fd)?;
+        let same_kind = there.st_mode & libc::S_IFMT == kind.bits();
+        Ok(same_kind && (kind == SFlag::S_IFIFO || there.st_rdev == number))
+    }
+}
+
+/// `umask` is 0 by now: the mode is exact.
 fn make_node(parent: &OwnedFd, name: &Path, device: &Device) -> Result<()> {
     let failed = || shown("make device", &device.path);
     let kind = SFlag::from_bits_truncate(device.typ);
     let number = makedev(u64::from(device.major), u64::from(device.minor));
-    match mknodat(parent, name, kind, Mode::from_bits_truncate(device.mode), number) {
-        Ok(()) => {}
-        Err(Errno::EEXIST) => {
-            let there = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).or_fail("fstatat", failed)?;
-            let same_kind = there.st_mode & libc::S_IFMT == device.typ;
-            if !same_kind || (kind != SFlag::S_IFIFO && there.st_rdev != number) {
-                return Err(Error::invalid(format!("{}: something else is there already", failed()))
-                    .hint("remove it from the image"));
-            }
-        }
+    let mode = Mode::from_bits_truncate(device.mode);
+    let made = match mknodat(parent, name, kind, mode, number) {
+        Ok(()) => true,
+        Err(Errno::EEXIST) => false,
         Err(errno) => {
             let error = Error::os("mknodat", errno, failed());
             return Err(if errno == Errno::EPERM {
@@ -59,16 +81,26 @@ fn make_node(parent: &OwnedFd, name: &Path, device: &Device) -> Result<()> {
                 error
             });
         }
+    };
+    let owned = device.uid != 0 || device.gid != 0;
+    if made && !owned {
+        return Ok(());
     }
-    // The umask took bits away.
-    fchmodat(parent, name, Mode::from_bits_truncate(device.mode), FchmodatFlags::FollowSymlink)
-        .or_fail("fchmodat", failed)?;
-    if device.uid != 0 || device.gid != 0 {
+    // Somebody who shares the directory may have put something else there in the meantime.
+    let Some(Node(node)) = Node::open(parent, name, kind, number).or_fail("openat", failed)? else {
+        return Err(Error::invalid(format!("{}: something else is there already", failed()))
+            .hint("remove it from the image"));
+    };
+    if owned {
         let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
-        fchownat(parent, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
-            .or_fail("fchownat", failed)?;
+        fchownat(&node, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH).or_fail("fchownat", failed)?;
     }
-    Ok(())
+    if made {
+        return Ok(());
+    }
+    // Before fchmodat2 (kernel 6.6) the mode of an O_PATH descriptor can be set by its link in procfs alone, which here
+    // is still the host's.
+    fchmodat(AT_FDCWD, &fd_path(&node), mode, FchmodatFlags::FollowSymlink).or_fail("fchmodat", failed)
 }
 
 fn bind_node(root: &Root, device: &Device) -> Result<()> {
@@ -76,9 +108,8 @@ fn bind_node(root: &Root, device: &Device) -> Result<()> {
     let failed = || shown("bind the host's device to", &device.path);
     let node = clone_tree(AT_FDCWD, &host, false)
         .map_err(|errno| Error::os("open_tree", errno, failed()).hint("the host must have that device"))?;
-    let there = stat(&node).or_fail("fstat", failed)?;
     let number = makedev(u64::from(device.major), u64::from(device.minor));
-    if there.st_mode & libc::S_IFMT != device.typ || there.st_rdev != number {
+    if !Node::is(&node, SFlag::from_bits_truncate(device.typ), number).or_fail("fstat", failed)? {
         return Err(Error::invalid(format!("{}: the host's {} is another device", failed(), host.display())));
     }
     let (target, _) = root.ensure(&device.path, Make::File)?;
@@ -109,19 +140,22 @@ fn make_link(dev: &OwnedFd, name: &str, target: &str) -> Result<()> {
     }
 }
 
-/// Opens the container's /dev/null for real: a character device 1:3 and nothing that only looks like it.
+/// Opens the container's /dev/null for real: a character device 1:3 and nothing that only looks like it, neither when it
+/// is looked at nor, since it may change in between, when it is open.
 pub fn null(root: &Root) -> Result<OwnedFd> {
     let path = Path::new("dev/null");
-    let node = root
-        .open_plain(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)
-        .or_fail("openat2", || shown("open", path))?;
-    let device = stat(&node).or_fail("fstat", || shown("look at", path))?;
-    if file_type(&node, path)? != SFlag::S_IFCHR || device.st_rdev != makedev(1, 3) {
-        return Err(
-            Error::invalid("/dev/null in the container is no null device").hint("remove it from the image")
-        );
+    let (number, failed) = (makedev(1, 3), || shown("open", path));
+    let other =
+        || Error::invalid("/dev/null in the container is no null device").hint("remove it from the image");
+    let dev =
+        root.open_plain(Path::new("dev"), OFlag::O_PATH | OFlag::O_DIRECTORY).or_fail("openat2", failed)?;
+    let name = Path::new("null");
+    Node::open(&dev, name, SFlag::S_IFCHR, number).or_fail("openat", failed)?.ok_or_else(other)?;
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let null = openat(&dev, name, flags, Mode::empty()).or_fail("openat", failed)?;
+    if !Node::is(&null, SFlag::S_IFCHR, number).or_fail("fstat", failed)? {
+        return Err(other());
     }
-    let (parent, name) = root.parent(path)?;
-    openat(&parent, name, OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())
-        .or_fail("openat", || shown("open", path))
+    fcntl(&null, FcntlArg::F_SETFL(OFlag::empty())).or_fail("fcntl", failed)?;
+    Ok(null)
 }

@@ -8,13 +8,13 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
+use super::procfs::Proc;
 use super::root::Root;
 use super::{Who, identity, join, limits, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{PID, USER};
 use crate::spec::Linux;
-use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
 use crate::sys::process::{enter_all, set_parent_death_signal, set_root_ids};
 
 /// What the parent has prepared.
@@ -69,7 +69,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     }
     let root = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .or_fail("open", || "open the container's root")?;
-    let proc = if identity::needs_proc(who) { Some(procfs()?) } else { None };
+    let proc = if identity::needs_proc(who) { Some(Proc::private()?) } else { None };
     identity::terminal(who, &Root::new(root))?;
     limits::set_own(&who.process.rlimits, enter.namespaces & USER != 0)?;
     schedule::apply(who.process, enter.linux)?;
@@ -79,11 +79,4 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     who.wire.ready()?;
     who.wire.go()?;
     Err(who.execute(&program))
-}
-
-fn procfs() -> Result<OwnedFd> {
-    let failed = || "open an own procfs";
-    let fs = fsopen("proc").or_fail("fsopen", failed)?;
-    fsconfig_create(&fs).or_fail("fsconfig", failed)?;
-    fsmount(&fs, 0).or_fail("fsmount", failed)
 }

@@ -7,9 +7,8 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 use nix::errno::Errno;
 
 use super::Init;
-use crate::container::hooks::{HookKind, Setting, run_all};
-use crate::container::state::Status;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::hook::{HookKind, Setting, Status, run_all};
 use crate::sys::process::{close, set_parent_death_signal};
 use crate::wait;
 

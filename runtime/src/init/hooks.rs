@@ -2,9 +2,8 @@
 //! createContainer (runtime-spec, config.md#posix-platform-hooks).
 
 use super::Init;
-use crate::container::hooks::{HookKind, Setting, run_all};
-use crate::container::state::Status;
 use crate::error::{OrFail, Result};
+use crate::hook::{HookKind, Setting, Status, run_all};
 use crate::wait;
 
 /// Lets the runtime run its hooks if there are any, then runs those of the container's namespaces.

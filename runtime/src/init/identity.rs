@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::procfs::Proc;
 use super::root::{Root, shown};
 use super::{Who, console, creds, devices, labels as lsm, session};
 use crate::error::{Error, OrFail, Result};
@@ -73,7 +74,7 @@ pub fn needs_proc(who: &Who<'_>) -> bool {
 }
 
 /// Labels, working directory, ids, capabilities, no_new_privs and the filter, in the order that each needs.
-pub fn become_user(who: &Who<'_>, proc: Option<&OwnedFd>) -> Result<()> {
+pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<()> {
     let (process, credentials) = (who.process, who.credentials);
     if let Some(proc) = proc {
         if let Some(profile) = &process.apparmor_profile {

@@ -4,19 +4,21 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{fstat, stat};
 
 use super::Init;
 use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
-use crate::plan::namespaces::{CGROUP, Namespaces, PID, TIME, USER, name};
+use crate::plan::Plan;
+use crate::plan::namespaces::{CGROUP, IPC, MOUNT, NET, PID, TIME, USER, UTS, name};
 use crate::sys::process::{set_parent_death_signal, set_root_ids, set_undumpable};
 
 /// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
 pub fn join(init: &mut Init<'_>) -> Result<()> {
     guard()?;
-    let (namespaces, route) = (&init.plan.namespaces, init.plan.route);
+    let (plan, route) = (init.plan, init.plan.route);
     if route.hop {
-        enter(namespaces)?;
+        enter(plan)?;
         if route.unshare & USER != 0 {
             unshare_flags(USER)?;
             init.who.wire.map()?;
@@ -30,10 +32,10 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
         init.who.wire.map()?;
         become_root()?;
         guard()?;
-        enter(namespaces)?;
+        enter(plan)?;
     } else {
-        enter(namespaces)?;
-        if namespaces.joins(USER) {
+        enter(plan)?;
+        if plan.namespaces.joins(USER) {
             refuse_other_maps(init)?;
             become_root()?;
         }
@@ -85,10 +87,12 @@ pub fn guard() -> Result<()> {
 }
 
 /// Joins every namespace that has a path, but a pid namespace, which the launcher has lent.
-fn enter(namespaces: &Namespaces) -> Result<()> {
+fn enter(plan: &Plan) -> Result<()> {
     let mut opened: Vec<(u64, &PathBuf, OwnedFd)> = Vec::new();
-    for (flag, path) in namespaces.join.iter().filter(|(flag, _)| *flag != PID) {
-        opened.push((*flag, path, open_namespace(path)?));
+    for (flag, path) in plan.namespaces.join.iter().filter(|(flag, _)| *flag != PID) {
+        let namespace = open_namespace(path)?;
+        refuse_hosts(*flag, &namespace, plan)?;
+        opened.push((*flag, path, namespace));
     }
     // Some belong to the joined user namespace, and some to the runtime's, which has no rights any more once it is in
     // there: what can be joined before is, the rest after. The user namespace is the first of the list.
@@ -103,6 +107,37 @@ fn enter(namespaces: &Namespaces) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// A namespace that is joined by path may be the host's own: what is then done in it would be done to the host. Asked
+/// before anything is joined, when this process still stands in the runtime's.
+fn refuse_hosts(flag: u64, namespace: &OwnedFd, plan: &Plan) -> Result<()> {
+    let linux = plan.linux();
+    let changed = |prefix: &str| linux.sysctl.keys().find(|key| key.replace('/', ".").starts_with(prefix));
+    let (file, why) = match flag {
+        MOUNT => ("mnt", "linux.namespaces: the mount namespace to join is the host's own".to_owned()),
+        NET => match changed("net.") {
+            Some(key) => ("net", format!("sysctl {key:?} not allowed in host network namespace")),
+            None => return Ok(()),
+        },
+        IPC => match changed("kernel.").or_else(|| changed("fs.mqueue.")) {
+            Some(key) => ("ipc", format!("sysctl {key:?} is not allowed in the hosts ipc namespace")),
+            None => return Ok(()),
+        },
+        UTS => match (changed("kernel.domainname"), &plan.spec.hostname, &plan.spec.domainname) {
+            (Some(key), ..) => ("uts", format!("sysctl {key:?} is not in a separate kernel namespace")),
+            (_, None, None) => return Ok(()),
+            _ => ("uts", "hostname: the UTS namespace to join is the host's own".to_owned()),
+        },
+        _ => return Ok(()),
+    };
+    let joined = fstat(namespace).or_fail("fstat", || format!("look at the {} namespace", name(flag)))?;
+    // The runtime's own, and that of the host's first process, which it may not be allowed to see.
+    let is_hosts = ["self", "1"].iter().any(|process| {
+        stat(format!("/proc/{process}/ns/{file}").as_str())
+            .is_ok_and(|host| (host.st_dev, host.st_ino) == (joined.st_dev, joined.st_ino))
+    });
+    if is_hosts { Err(Error::invalid(why).hint("make a new one: leave out its path")) } else { Ok(()) }
 }
 
 fn flags(bits: u64) -> CloneFlags {

@@ -2,12 +2,11 @@
 //! (init/procfs.rs): a write that lands anywhere else would be a container without its confinement (CVE-2019-16884).
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::procfs;
+use super::procfs::Proc;
 use crate::error::{Error, Kind, Result};
 
 /// Refuses a profile or a label that this kernel can't enforce. For the parent, before anything is done: in the
@@ -43,15 +42,15 @@ pub fn selinux_enabled() -> bool {
 }
 
 /// The next exec changes to this AppArmor profile. Empty: no change.
-pub fn apparmor(proc: impl AsFd, profile: &str) -> Result<()> {
+pub fn apparmor(proc: &Proc, profile: &str) -> Result<()> {
     if profile.is_empty() {
         return Ok(());
     }
     let word = format!("exec {profile}");
     // attr/apparmor came with LSM stacking (kernel 5.8); attr/exec belongs to whichever module is first.
-    let written = match procfs::write_own(&proc, "attr/apparmor/exec", &word) {
-        Err(Errno::ENOENT) if procfs::read_own(&proc, "attr/apparmor/current").is_err() => {
-            procfs::write_own(&proc, "attr/exec", &word)
+    let written = match proc.write_own("attr/apparmor/exec", &word) {
+        Err(Errno::ENOENT) if proc.read_own("attr/apparmor/current").is_err() => {
+            proc.write_own("attr/exec", &word)
         }
         other => other,
     };
@@ -65,20 +64,20 @@ pub fn apparmor(proc: impl AsFd, profile: &str) -> Result<()> {
 }
 
 /// The next exec changes to this SELinux label. Empty: no change.
-pub fn selinux_exec(proc: impl AsFd, label: &str) -> Result<()> {
+pub fn selinux_exec(proc: &Proc, label: &str) -> Result<()> {
     selinux(proc, "attr/exec", "can't set process label", label)
 }
 
 /// Keys made from now on, such as the session keyring, get this SELinux label. Empty: the default again.
-pub fn selinux_key(proc: impl AsFd, label: &str) -> Result<()> {
+pub fn selinux_key(proc: &Proc, label: &str) -> Result<()> {
     selinux(proc, "attr/keycreate", "can't set key label", label)
 }
 
-fn selinux(proc: impl AsFd, file: &str, what: &str, label: &str) -> Result<()> {
+fn selinux(proc: &Proc, file: &str, what: &str, label: &str) -> Result<()> {
     if label.is_empty() {
         return Ok(());
     }
-    procfs::write_own(proc, file, label).map_err(|errno| {
+    proc.write_own(file, label).map_err(|errno| {
         let error = Error::os("write", errno, format!("{what} {label:?}"));
         if errno == Errno::EINVAL { error.hint("the loaded SELinux policy does not know it") } else { error }
     })

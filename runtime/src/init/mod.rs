@@ -5,7 +5,7 @@ pub mod console;
 pub mod creds;
 pub mod labels;
 pub mod limits;
-mod procfs;
+pub mod procfs;
 pub mod program;
 mod refusal;
 pub mod schedule;
@@ -30,8 +30,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use crate::cgroup::{Entry, View};
-use crate::container::state::Status;
-use crate::error::{Error, OrFail, Result};
+use crate::error::{Error, Result};
+use crate::hook::Status;
 use crate::net;
 use crate::net::devices::Device;
 use crate::plan::Plan;
@@ -40,6 +40,7 @@ use crate::plan::namespaces::{NET, USER};
 use crate::seccomp::Filter;
 use crate::spec::Process;
 use crate::wire;
+use procfs::Proc;
 use root::Root;
 
 pub use mounts::open_source;
@@ -116,7 +117,7 @@ pub struct Made {
     /// The root mount.
     pub root: Option<Root>,
     /// A procfs of our own.
-    pub proc: Option<OwnedFd>,
+    pub proc: Option<Proc>,
     /// Mounts that become read-only when all is in place.
     pub readonly_later: Vec<OwnedFd>,
     /// This process's pid as the runtime sees it.
@@ -221,13 +222,9 @@ impl Init<'_> {
     }
 
     /// A procfs of our own that nothing of the container can cover: the container's first, else a private one.
-    fn proc(&mut self) -> Result<&OwnedFd> {
-        use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
+    fn proc(&mut self) -> Result<&Proc> {
         if self.made.proc.is_none() {
-            let failed = || "open an own procfs";
-            let fs = fsopen("proc").or_fail("fsopen", failed)?;
-            fsconfig_create(&fs).or_fail("fsconfig", failed)?;
-            self.made.proc = Some(fsmount(&fs, 0).or_fail("fsmount", failed)?);
+            self.made.proc = Some(Proc::private()?);
         }
         self.made.proc.as_ref().ok_or_else(|| Error::invalid("no procfs"))
     }

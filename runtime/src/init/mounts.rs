@@ -72,8 +72,7 @@ fn bind(root: &Root, mount: &Mount, tree: &OwnedFd) -> Result<()> {
         };
         return Err(Error::os("move_mount", errno, shown("mount on", &mount.target)).hint(kinds));
     }
-    let is_proc = on_proc(tree).or_fail("fstatfs", || shown("look at the source of", &mount.target))?;
-    refuse_below_proc(&target, mount, is_proc)?;
+    refuse_below_proc(&target, mount, is_whole_proc(tree, mount)?)?;
     if mount.options.changes_attributes() {
         bind_attributes(tree, &mount.options)?;
     }
@@ -181,9 +180,11 @@ fn plain_directory(root: &Root, mount: &Mount) -> Result<(OwnedFd, bool)> {
 }
 
 /// A container that could cover its /proc, or parts of it, could lie to whatever reads and writes there
-/// (CVE-2019-16884, CVE-2025-52881). `is_proc` says that the mount is a procfs itself.
-fn refuse_below_proc(target: &OwnedFd, mount: &Mount, is_proc: bool) -> Result<()> {
+/// (CVE-2019-16884, CVE-2025-52881). `whole` says that the mount is a procfs itself,
+/// from its root on.
+fn refuse_below_proc(target: &OwnedFd, mount: &Mount, whole: bool) -> Result<()> {
     let path = &mount.target;
+    let is_proc = whole && path == Path::new("proc");
     if is_proc || BELOW_PROC.iter().any(|allowed| path == Path::new(allowed)) {
         return Ok(());
     }
@@ -196,6 +197,15 @@ fn refuse_below_proc(target: &OwnedFd, mount: &Mount, is_proc: bool) -> Result<(
         format!("\"/{}\" cannot be mounted because it is inside /proc", path.display())
     };
     Err(Error::invalid(text).hint("mount it elsewhere, or use sysctl, maskedPaths or readonlyPaths"))
+}
+
+/// Whether a bind's source is the root of a procfs, which has the inode number 1 (PROC_ROOT_INO of linux/proc_ns.h).
+fn is_whole_proc(tree: &OwnedFd, mount: &Mount) -> Result<bool> {
+    let failed = || shown("look at the source of", &mount.target);
+    if mount.target != Path::new("proc") {
+        return Ok(false);
+    }
+    Ok(on_proc(tree).or_fail("fstatfs", failed)? && stat(tree).or_fail("fstat", failed)?.st_ino == 1)
 }
 
 /// Gives the detached mount its propagation and recursive attributes and attaches it.

@@ -1,15 +1,10 @@
 //! Host name, domain name and kernel parameters of the container's own namespaces.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-
+use super::procfs::Proc;
 use crate::error::{Error, OrFail, Result};
 use crate::spec::sysctl_path;
-use crate::sys::fs::{STRICT, open_at};
 use crate::sys::process::set_domain_name;
 
 /// Sets the host and the NIS domain name.
@@ -25,11 +20,10 @@ pub fn set(hostname: Option<&str>, domainname: Option<&str>) -> Result<()> {
 
 /// Writes kernel parameters through `proc`, a procfs of our own that no mount of the container can cover
 /// (CVE-2025-52881).
-pub fn sysctl(proc: &OwnedFd, parameters: &BTreeMap<String, String>) -> Result<()> {
+pub fn sysctl(proc: &Proc, parameters: &BTreeMap<String, String>) -> Result<()> {
     for (key, value) in parameters {
         let failed = || format!("set sysctl {key} to {value:?}");
-        let path = Path::new("sys").join(sysctl_path(key)?);
-        let file = open_at(proc, &path, OFlag::O_WRONLY, Mode::empty(), STRICT).map_err(|errno| {
+        let file = proc.parameter(&sysctl_path(key)?).map_err(|errno| {
             Error::os("openat2", errno, failed())
                 .hint("the kernel must know it and the namespace must own it")
         })?;

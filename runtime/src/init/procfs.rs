@@ -1,49 +1,98 @@
-//! Files of the calling thread in procfs, below a descriptor of a procfs that the runtime has mounted itself. It
-//! never goes through the container's /proc, which can be anything (CVE-2019-16884, CVE-2025-52881).
+//! The one handle by which procfs is read and written: of a procfs that the runtime has mounted itself, seen to be one.
+//! It never goes through the container's /proc, which can be anything (CVE-2019-16884, CVE-2025-52881).
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
+use crate::error::{OrFail, Result};
 use crate::sys::fs::{STRICT, open_at};
+use crate::sys::mount::{fsconfig_create, fsmount, fsopen};
 
 /// Longest file that is read; what is read here is a word or a number.
 const LONGEST: u64 = 64 * 1024;
 
-/// Reads a file of this thread: `read_own(proc, "setgroups")`.
-pub(super) fn read_own(proc: impl AsFd, name: &str) -> nix::Result<String> {
-    let mut text = String::new();
-    open_own(proc, name, OFlag::O_RDONLY)?
-        .take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| errno(&error))?;
-    Ok(text)
-}
+/// The root of a procfs. What is mounted on top of it, or of anything in it, is never seen through it.
+#[derive(Debug)]
+pub struct Proc(OwnedFd);
 
-/// Writes a file of this thread by one write(2), as the kernel wants it for attributes.
-pub(super) fn write_own(proc: impl AsFd, name: &str, text: &str) -> nix::Result<()> {
-    let mut file = open_own(proc, name, OFlag::O_WRONLY)?;
-    let written = file.write(text.as_bytes()).map_err(|error| errno(&error))?;
-    if written == text.len() { Ok(()) } else { Err(Errno::EIO) }
-}
-
-/// `thread-self` is the one link that is followed, and only as text of the form `N/task/N`: the rest is resolved
-/// without links and without leaving this mount.
-fn open_own(proc: impl AsFd, name: &str, flags: OFlag) -> nix::Result<File> {
-    if fstatfs(proc.as_fd())?.filesystem_type() != PROC_SUPER_MAGIC {
-        return Err(Errno::ENODEV);
+impl Proc {
+    /// A new one of the caller's pid namespace, which nobody else can reach.
+    pub fn private() -> Result<Self> {
+        let failed = || "open an own procfs";
+        let fs = fsopen("proc").or_fail("fsopen", failed)?;
+        fsconfig_create(&fs).or_fail("fsconfig", failed)?;
+        Self::verified(fsmount(&fs, 0).or_fail("fsmount", failed)?).or_fail("fstatfs", failed)
     }
-    let link = readlinkat(proc.as_fd(), "thread-self")?;
-    let path = own(&link).ok_or(Errno::ESRCH)?.join(name);
-    open_at(proc, &path, flags | OFlag::O_NOCTTY, Mode::empty(), STRICT).map(File::from)
+
+    /// Takes the root of a mount. ENODEV: it is no procfs.
+    pub fn verified(mount: OwnedFd) -> nix::Result<Self> {
+        if fstatfs(&mount)?.filesystem_type() == PROC_SUPER_MAGIC {
+            Ok(Self(mount))
+        } else {
+            Err(Errno::ENODEV)
+        }
+    }
+
+    /// Reads a file of this thread: `read_own("setgroups")`.
+    pub(super) fn read_own(&self, name: &str) -> nix::Result<String> {
+        let mut text = String::new();
+        self.open_own(name, OFlag::O_RDONLY)?
+            .take(LONGEST)
+            .read_to_string(&mut text)
+            .map_err(|error| errno(&error))?;
+        Ok(text)
+    }
+
+    /// Writes a file of this thread by one write(2), as the kernel wants it for attributes.
+    pub(super) fn write_own(&self, name: &str, text: &str) -> nix::Result<()> {
+        let mut file = self.open_own(name, OFlag::O_WRONLY)?;
+        let written = file.write(text.as_bytes()).map_err(|error| errno(&error))?;
+        if written == text.len() { Ok(()) } else { Err(Errno::EIO) }
+    }
+
+    /// Opens the kernel parameter at `path` below /proc/sys for writing.
+    pub(super) fn parameter(&self, path: &Path) -> nix::Result<OwnedFd> {
+        self.open(&Path::new("sys").join(path), OFlag::O_WRONLY)
+    }
+
+    /// `thread-self` is the one link that is followed, and only as text of the form `N/task/N`: the rest is resolved
+    /// without links and without leaving this mount.
+    fn open_own(&self, name: &str, flags: OFlag) -> nix::Result<File> {
+        let link = readlinkat(&self.0, "thread-self")?;
+        let path = own(&link).ok_or(Errno::ESRCH)?.join(name);
+        self.open(&path, flags).map(File::from)
+    }
+
+    fn open(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        open_at(&self.0, path, flags | OFlag::O_NOCTTY, Mode::empty(), STRICT)
+    }
+}
+
+impl AsFd for Proc {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Proc {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+impl IntoRawFd for Proc {
+    fn into_raw_fd(self) -> i32 {
+        self.0.into_raw_fd()
+    }
 }
 
 fn own(link: &OsStr) -> Option<PathBuf> {
@@ -75,11 +124,11 @@ mod tests {
 
     #[test]
     fn own_files_of_the_real_procfs_and_of_nothing_else() {
-        let proc = File::open("/proc").unwrap();
-        assert!(read_own(&proc, "comm").unwrap().ends_with('\n'));
-        assert_eq!(read_own(&proc, "../../../../etc/passwd"), Err(Errno::EXDEV));
-        assert_eq!(read_own(&proc, "cwd"), Err(Errno::ELOOP));
-        let fake = File::open("/").unwrap();
-        assert_eq!(read_own(&fake, "comm"), Err(Errno::ENODEV));
+        let proc = Proc::verified(File::open("/proc").unwrap().into()).unwrap();
+        assert!(proc.read_own("comm").unwrap().ends_with('\n'));
+        assert_eq!(proc.read_own("../../../../etc/passwd"), Err(Errno::EXDEV));
+        assert_eq!(proc.read_own("cwd"), Err(Errno::ELOOP));
+        assert_eq!(proc.parameter(Path::new("../version")).unwrap_err(), Errno::EACCES);
+        assert_eq!(Proc::verified(File::open("/").unwrap().into()).unwrap_err(), Errno::ENODEV);
     }
 }

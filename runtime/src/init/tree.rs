@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::procfs::Proc;
 use super::root::Make;
 use super::{Init, cgroupfs, devices, hide as covers, mounts, names as uts, rootfs};
 use crate::error::{Error, OrFail, Result};
@@ -28,7 +29,7 @@ pub fn build(init: &mut Init<'_>) -> Result<()> {
             if mount.readonly_later {
                 init.made.readonly_later.push(made);
             } else {
-                keep_proc(init, mount, made);
+                keep_proc(init, mount, made)?;
             }
         }
     }
@@ -84,12 +85,13 @@ fn cut_off(source: &OwnedFd, mount: &Mount) -> Result<()> {
 }
 
 /// The container's own procfs, held by descriptor, is one that nothing can cover.
-fn keep_proc(init: &mut Init<'_>, mount: &Mount, made: OwnedFd) {
+fn keep_proc(init: &mut Init<'_>, mount: &Mount, made: OwnedFd) -> Result<()> {
     let is_proc = matches!(&mount.kind, Kind::Fs { name, .. } if name == "proc");
     let plain = mount.options.data.is_empty() && mount.options.set & libc::MOUNT_ATTR_RDONLY == 0;
     if is_proc && plain && init.made.proc.is_none() {
-        init.made.proc = Some(made);
+        init.made.proc = Some(Proc::verified(made).or_fail("fstatfs", || "look at the container's procfs")?);
     }
+    Ok(())
 }
 
 /// Read-only and masked paths.

@@ -1,7 +1,9 @@
-//! Runs the commands of config.json's `hooks` with the container's state on their standard input. The
-//! waiting is a future's (see `wait`), no longer than the hook's timeout; nothing here changes this process.
+//! Runs the commands of config.json's `hooks` with the container's state on their standard input. The waiting is a
+//! future's (see `wait`), no longer than the hook's timeout; nothing here changes this process. Both sides of a birth use
+//! it, the runtime for its hooks and init for the container's; it knows neither.
 
 mod output;
+mod state;
 
 use std::ffi::{CString, OsString};
 use std::fmt;
@@ -27,6 +29,8 @@ use crate::sys::spawn::{Program, spawn};
 use crate::sys::wait::{expect, try_wait};
 use crate::wait;
 use output::Output;
+
+pub use state::{HookState, Status};
 
 /// How long a killed hook may take to go before it is left behind.
 const GRACE: Duration = Duration::from_secs(5);
