@@ -70,7 +70,7 @@ fn make_node(parent: &OwnedFd, name: &Path, device: &Device) -> Result<()> {
     let kind = SFlag::from_bits_truncate(device.typ);
     let number = makedev(u64::from(device.major), u64::from(device.minor));
     let mode = Mode::from_bits_truncate(device.mode);
-    let made = match mknodat(parent, name, kind, mode, number) {
+    let is_new = match mknodat(parent, name, kind, mode, number) {
         Ok(()) => true,
         Err(Errno::EEXIST) => false,
         Err(errno) => {
@@ -83,7 +83,7 @@ fn make_node(parent: &OwnedFd, name: &Path, device: &Device) -> Result<()> {
         }
     };
     let owned = device.uid != 0 || device.gid != 0;
-    if made && !owned {
+    if is_new && !owned {
         return Ok(());
     }
     // Somebody who shares the directory may have put something else there in the meantime.
@@ -95,7 +95,7 @@ fn make_node(parent: &OwnedFd, name: &Path, device: &Device) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
         fchownat(&node, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH).or_fail("fchownat", failed)?;
     }
-    if made {
+    if is_new {
         return Ok(());
     }
     // Before fchmodat2 (kernel 6.6) the mode of an O_PATH descriptor can be set by its link in procfs alone, which here
