@@ -11,19 +11,23 @@ export TARGET_TRIPLE = $(shell integration/scripts/target)
 STEP := integration/scripts/step
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
-# Of make conformance: which suite, where its checkout is, and which of its files.
-SUITE ?= bats
+# Of make conformance: which suite, where its checkout is, and which of its files. Of a virtual machine: Debian's suite.
+SUITE ?=
 SRC   ?=
 FILES ?=
 export SUITE SRC FILES
 
-.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-lint deps-run dist
+.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
+	deps-full dist vm-image test-v2 test-v2-full
 
 help:
 	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
 	@echo 'make run        a container from busybox, run by bin/pinnace'
 	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
 	@echo 'make bench      what containers cost, beside crun and runc, into docs/performance.md (root; BENCH="--rounds 10")'
+	@echo 'make test-v2    the integration tests in a virtual machine with cgroup v2 and systemd; make test has them too'
+	@echo 'make test-v2-full   the same with a full kernel, in qemu: slow; SUITE=forky takes a newer Debian for both'
+	@echo 'make vm-image   the image that those boot, built once'
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
@@ -44,6 +48,9 @@ deps-lint:
 deps-run:
 	@$(STEP) 'packages to run an example' integration/scripts/deps build run
 
+deps-full:
+	@$(STEP) 'packages and toolchain for everything, and qemu' integration/scripts/deps build run test vm-full
+
 build: deps-build
 	@$(STEP) 'static release binaries' integration/scripts/build
 
@@ -56,8 +63,17 @@ test: deps build
 bench: deps build
 	@$(STEP) 'bench' integration/scripts/bench $(BENCH)
 
+vm-image: deps
+	@$(STEP) 'image of the virtual machine' integration/vm/image
+
+test-v2: deps build
+	@INSIDE='$(TESTS)' integration/scripts/test v2
+
+test-v2-full: deps-full build
+	@INSIDE='$(TESTS)' integration/scripts/test v2-full
+
 conformance: build
-	@$(STEP) 'conformance: $(SUITE)' integration/conformance/run
+	@$(STEP) 'conformance: $(or $(SUITE),bats)' integration/conformance/run
 
 lint: deps-lint
 	@$(STEP) 'rustfmt' cargo fmt --all --check
