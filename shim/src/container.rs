@@ -2,7 +2,7 @@
 //! containerd itself.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use containerd_shim_protos::types::mount::Mount;
@@ -10,9 +10,10 @@ use pinnace::container::id::Id;
 use pinnace::container::state::Container as Handle;
 use pinnace::container::{self, CreateOptions, ExecOptions, Runtime};
 use pinnace::error::{Error, Kind, Result};
+use pinnace::sys::process::pidfd_signal;
 use pinnace::sys::wait::release;
-use pinnace::wait;
 
+use crate::drive::drive;
 use crate::oom::Watch;
 use crate::options::Settings;
 use crate::process::{Exit, Process};
@@ -24,11 +25,11 @@ pub(crate) const SIGKILL: i32 = 9;
 
 /// What a request to create says.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub namespace: &'a str,
-    pub id: &'a str,
-    pub bundle: &'a Path,
-    pub mounts: &'a [Mount],
+pub(crate) struct Request {
+    pub namespace: String,
+    pub id: String,
+    pub bundle: PathBuf,
+    pub mounts: Vec<Mount>,
     pub streams: Streams,
     pub settings: Settings,
 }
@@ -47,39 +48,40 @@ pub(crate) struct Container {
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     /// Init has ended, and others have not yet.
     held: Mutex<Option<Exit>>,
+    /// Whose turn it is to start, pause, resume or delete it.
+    pub turn: tokio::sync::Mutex<()>,
 }
 
 impl Container {
     /// Makes a container whose program waits for the start.
-    pub fn create(request: Request<'_>) -> Result<Self> {
-        let id = Id::parse(request.id)?;
+    pub async fn create(request: Request) -> Result<Self> {
+        let id = Id::parse(&request.id)?;
         let runtime = Runtime {
-            root: request.settings.root(request.namespace),
+            root: request.settings.root(&request.namespace),
             systemd_cgroup: request.settings.systemd_cgroup,
         };
-        delete::remember(request.bundle, &runtime.root)?;
+        delete::remember(&request.bundle, &runtime.root)?;
         let target = request.bundle.join("rootfs");
         if !request.mounts.is_empty() {
             let _ = std::fs::create_dir(&target);
-            rootfs::mount_all(request.mounts, &target)?;
+            rootfs::mount_all(&request.mounts, &target)?;
         }
-        let bundle = request.bundle.to_owned();
-        Self::perform(&runtime, &id, request).inspect_err(|_| rootfs::unmount(&bundle.join("rootfs")))
+        Self::perform(&runtime, &id, request).await.inspect_err(|_| rootfs::unmount(&target))
     }
 
-    fn perform(runtime: &Runtime, id: &Id, request: Request<'_>) -> Result<Self> {
+    async fn perform(runtime: &Runtime, id: &Id, request: Request) -> Result<Self> {
         let Request { bundle, streams, settings, .. } = request;
         let mut opened = stdio::open(&streams, &settings)?;
         let options = CreateOptions {
-            bundle: bundle.to_owned(),
+            bundle: bundle.clone(),
             pid_file: Some(bundle.join(delete::PID)),
             no_pivot: settings.no_pivot_root,
             no_new_keyring: settings.no_new_keyring,
             ..CreateOptions::default()
         };
-        let started = wait::block(container::creating(runtime, id, &options, opened.child.take()))?;
-        release(started.pid);
-        let finish = || -> Result<Self> {
+        let started = drive(container::creating(runtime, id, &options, opened.child.take())).await?;
+        let pid = started.pid;
+        let finish = move || -> Result<Self> {
             let io = opened.attach(started.console)?;
             let handle = Handle::load(runtime, id)?;
             let init = Arc::new(Process::new(String::new(), streams, None));
@@ -93,7 +95,7 @@ impl Container {
             };
             Ok(Self {
                 id: id.as_str().to_owned(),
-                bundle: bundle.to_owned(),
+                bundle,
                 init,
                 oom,
                 own_pids: handle.has_own_pids()?,
@@ -101,20 +103,17 @@ impl Container {
                 handle,
                 execs: Mutex::default(),
                 held: Mutex::default(),
+                turn: tokio::sync::Mutex::default(),
             })
         };
-        finish().inspect_err(|_| {
-            if let Err(error) = container::delete_forced(runtime, id) {
+        let finished = finish();
+        if finished.is_err() {
+            release(pid);
+            if let Err(error) = drive(container::deleting_forced(runtime, id)).await {
                 log::warn!("{error}");
             }
-        })
-    }
-
-    /// Runs its program.
-    pub fn start(&self) -> Result<()> {
-        self.handle.start()?;
-        self.init.run();
-        Ok(())
+        }
+        finished
     }
 
     fn execs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Process>>> {
@@ -152,22 +151,20 @@ impl Container {
         execs.values().filter(|p| p.is_alive()).map(|p| (p.exec_id.clone(), p.pid())).collect()
     }
 
-    /// Starts an exec.
-    pub fn exec(&self, process: &Process) -> Result<()> {
+    /// Starts an exec, whose start is claimed.
+    pub async fn exec(&self, process: &Process) -> Result<()> {
         if self.init.exit().is_some() || self.held().is_some() {
             return Err(Error::new(Kind::State, "cannot exec in a stopped container"));
-        }
-        if process.pid() != 0 {
-            return Err(Error::new(Kind::State, format!("process {} is started already", process.exec_id)));
         }
         let mut opened = stdio::open(&process.streams, &self.settings)?;
         let options =
             ExecOptions { process: process.spec.clone().unwrap_or_default(), ..ExecOptions::default() };
-        let started = wait::block(self.handle.executing(&options, opened.child.take()))?;
-        release(started.pid);
-        let io = opened.attach(started.console)?;
+        let started = drive(self.handle.executing(&options, opened.child.take())).await?;
+        let io = opened.attach(started.console).inspect_err(|_| {
+            let _ = pidfd_signal(&started.pidfd, SIGKILL);
+            release(started.pid);
+        })?;
         process.born(started.pid.as_raw(), started.pidfd, io);
-        process.run();
         Ok(())
     }
 
@@ -186,18 +183,21 @@ impl Container {
     }
 
     /// Init has ended. Whoever shared its pid namespace goes with it.
-    pub fn init_ended(&self, exit: Exit) {
-        if !self.own_pids
-            && let Err(error) = self.handle.kill(SIGKILL, true)
-        {
-            log::warn!("{error}");
-        }
+    pub fn init_ended(self: &Arc<Self>, exit: Exit) {
         *self.held() = Some(exit);
+        if !self.own_pids {
+            let container = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = drive(container.handle.killing(SIGKILL, true)).await {
+                    log::warn!("{error}");
+                }
+            });
+        }
     }
 
     /// The end of init, once all execs have ended: to be told now, and once.
     pub fn settled(&self) -> Option<Exit> {
-        if !self.living_execs().is_empty() {
+        if self.execs().values().any(|exec| exec.is_alive() || exec.is_starting()) {
             return None;
         }
         let exit = self.held().take()?;
@@ -206,8 +206,8 @@ impl Container {
     }
 
     /// Takes away what create has made. Its processes have ended.
-    pub fn delete(&self) -> Result<()> {
-        self.handle.clone().delete()?;
+    pub async fn delete(&self) -> Result<()> {
+        drive(self.handle.clone().deleting()).await?;
         rootfs::unmount(&self.bundle.join("rootfs"));
         Ok(())
     }

@@ -12,6 +12,7 @@
 mod bootstrap;
 mod container;
 mod delete;
+mod drive;
 mod events;
 mod fifo;
 mod flags;

@@ -40,6 +40,10 @@ struct Life {
     pidfd: Option<OwnedFd>,
     /// Its program runs, or has run.
     started: bool,
+    /// Its start is on its way: an end is told after it.
+    starting: bool,
+    /// The end that came meanwhile.
+    held: Option<Exit>,
     /// Somebody deletes it.
     deleting: bool,
     io: Option<Io>,
@@ -60,9 +64,38 @@ impl Process {
         (life.pid, life.pidfd, life.io) = (pid, Some(pidfd), Some(io));
     }
 
-    /// Its program runs.
-    pub fn run(&self) {
-        self.life().started = true;
+    /// Claims the start: true for one caller, who says [`Self::has_started`] or [`Self::has_failed`] later.
+    pub fn claim_start(&self) -> bool {
+        let mut life = self.life();
+        !life.started && !std::mem::replace(&mut life.starting, true)
+    }
+
+    /// Its start is on its way.
+    pub fn is_starting(&self) -> bool {
+        self.life().starting
+    }
+
+    /// Its program runs. Gives its end, if that has come already.
+    pub fn has_started(&self) -> Option<Exit> {
+        let mut life = self.life();
+        (life.started, life.starting) = (true, false);
+        life.held.take()
+    }
+
+    /// Its program could not be started. Gives its end, if that has come already.
+    pub fn has_failed(&self) -> Option<Exit> {
+        let mut life = self.life();
+        life.starting = false;
+        life.held.take()
+    }
+
+    /// Keeps an end that must not be told before its start. False: it can be told.
+    pub fn hold(&self, exit: Exit) -> bool {
+        let mut life = self.life();
+        if life.starting {
+            life.held = Some(exit);
+        }
+        life.starting
     }
 
     /// It has ended.

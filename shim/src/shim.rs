@@ -1,12 +1,14 @@
 //! All that the shim knows: its containers, which pid belongs to which process, and the way to containerd. Nothing here
 //! waits, so that one lock for the tables is never held for longer than a look.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::events::task::{TaskExit, TaskOOM};
+use nix::unistd::Pid;
 use pinnace::error::{Error, Kind, Result};
+use pinnace::sys::wait::{end, release};
 use protobuf::MessageField;
 use tokio::sync::Notify;
 
@@ -27,6 +29,8 @@ pub(crate) struct Shim {
 #[derive(Debug, Default)]
 struct Tables {
     containers: BTreeMap<String, Arc<Container>>,
+    /// Ids of containers that are being made.
+    reserved: BTreeSet<String>,
     children: HashMap<i32, (Arc<Container>, Arc<Process>)>,
 }
 
@@ -45,19 +49,19 @@ impl Shim {
         found.ok_or_else(|| Error::new(Kind::NotFound, format!("container {id} does not exist")))
     }
 
-    /// Refuses an id that is taken.
-    pub fn refuse_taken(&self, id: &str) -> Result<()> {
-        if self.tables().containers.contains_key(id) {
+    /// Takes an id for a container that is going to be made. It is free again when the guard is dropped.
+    pub fn reserve(self: &Arc<Self>, id: &str) -> Result<Reserved> {
+        let mut tables = self.tables();
+        if tables.containers.contains_key(id) || !tables.reserved.insert(id.to_owned()) {
             return Err(Error::new(Kind::Exists, format!("container {id} is there already")));
         }
-        Ok(())
+        Ok(Reserved { shim: Arc::clone(self), id: id.to_owned() })
     }
 
     /// Knows a new container from now on.
     pub fn add(self: &Arc<Self>, container: Container) -> Arc<Container> {
         let container = Arc::new(container);
         self.tables().containers.insert(container.id.clone(), Arc::clone(&container));
-        self.adopt(&container, &container.init);
         if let Some(watch) = &container.oom {
             let (shim, id) = (Arc::clone(self), container.id.clone());
             tokio::spawn(oom::follow(Arc::clone(watch), move || shim.tell_oom(&id)));
@@ -65,10 +69,13 @@ impl Shim {
         container
     }
 
-    /// Waits for a process's end from now on.
+    /// Waits for a process's end from now on. It may have ended already, which is told at once.
     pub fn adopt(&self, container: &Arc<Container>, process: &Arc<Process>) {
         let Ok(pid) = i32::try_from(process.pid()) else { return };
         self.tables().children.insert(pid, (Arc::clone(container), Arc::clone(process)));
+        if let Some(status) = release(Pid::from_raw(pid)) {
+            self.ended(pid, u32::from(end(status).status()));
+        }
     }
 
     /// Forgets a container.
@@ -76,9 +83,10 @@ impl Shim {
         self.tables().containers.remove(id);
     }
 
-    /// No container is left.
+    /// No container is left, and none is being made.
     pub fn is_empty(&self) -> bool {
-        self.tables().containers.is_empty()
+        let tables = self.tables();
+        tables.containers.is_empty() && tables.reserved.is_empty()
     }
 
     fn tell_oom(&self, id: &str) {
@@ -89,18 +97,30 @@ impl Shim {
     pub fn ended(&self, pid: i32, status: u32) {
         let Some((container, process)) = self.tables().children.remove(&pid) else { return };
         let exit = Exit { status, at: SystemTime::now() };
+        if !process.hold(exit) {
+            self.tell_end(&container, &process, exit);
+        }
+    }
+
+    /// Tells of the end of a process whose start has been told.
+    pub fn tell_end(&self, container: &Arc<Container>, process: &Process, exit: Exit) {
         if process.exec_id.is_empty() {
             container.init_ended(exit);
         } else {
             process.end(exit);
-            self.tell_exit(&container, &process, exit);
+            self.tell_exit(container, process, exit);
         }
-        // Of a container's ends, its init's comes last, and after what had killed it.
+        self.settle(container);
+    }
+
+    /// Tells of the end of a container's init if it is time. Of a container's ends it comes last, and after what had
+    /// killed it.
+    pub fn settle(&self, container: &Container) {
         if let Some(exit) = container.settled() {
             if container.oom.as_ref().and_then(|watch| watch.take()) == Some(true) {
                 self.tell_oom(&container.id);
             }
-            self.tell_exit(&container, &container.init, exit);
+            self.tell_exit(container, &container.init, exit);
         }
     }
 
@@ -150,5 +170,18 @@ impl Shim {
     pub async fn over(&self) {
         self.over.notified().await;
         self.events.drain(Duration::from_secs(3)).await;
+    }
+}
+
+/// An id that is taken; see [`Shim::reserve`].
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    shim: Arc<Shim>,
+    id: String,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.shim.tables().reserved.remove(&self.id);
     }
 }

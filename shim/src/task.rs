@@ -1,7 +1,6 @@
 //! The task service: each of containerd's calls as a function. A call that does not wait for a process to end is one
 //! piece of the loop, so that none sees another's half; no lock is held across a wait.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use ttrpc::Code;
 use ttrpc::r#async::TtrpcContext;
 
 use crate::container::{Container, Request, SIGKILL};
+use crate::drive::drive;
 use crate::options::Settings;
 use crate::process::Process;
 use crate::shim::Shim;
@@ -53,24 +53,26 @@ impl Tasks {
 
     /// Deletes a container that has stopped, or one that was never started.
     async fn delete_container(&self, container: &Arc<Container>) -> Reply<()> {
+        let _turn = container.turn.lock().await;
         let init = &container.init;
         if init.is_started() && init.exit().is_none() {
             return Err(refuse(Code::FAILED_PRECONDITION, "cannot delete a running process"));
         }
         if init.exit().is_none() {
-            container.handle().kill(SIGKILL, false).or_else(gone).map_err(|error| failed(&error))?;
+            let killed = drive(container.handle().killing(SIGKILL, false)).await;
+            killed.or_else(gone).map_err(|error| failed(&error))?;
             if tokio::time::timeout(PATIENCE, init.wait()).await.is_err() {
                 return Err(refuse(Code::UNKNOWN, format!("process {} does not die", init.pid())));
             }
         }
         init.drain().await;
-        container.delete().map_err(|error| failed(&error))?;
+        container.delete().await.map_err(|error| failed(&error))?;
         self.0.forget(&container.id);
         Ok(())
     }
 
     async fn delete_exec(container: &Container, process: &Process) -> Reply<()> {
-        if process.is_alive() {
+        if process.is_alive() || process.is_starting() {
             return Err(refuse(Code::FAILED_PRECONDITION, "cannot delete a running process"));
         }
         process.drain().await;
@@ -88,77 +90,115 @@ fn named<T: Message>(name: &str, message: &T) -> Any {
     Any { type_url, value: message.write_to_bytes().unwrap_or_default(), ..Any::default() }
 }
 
+/// Does all of the work, also when the client that has asked for it hangs up.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Reply<T>> + Send + 'static) -> Reply<T> {
+    tokio::spawn(work).await.map_err(|error| refuse(Code::INTERNAL, error.to_string()))?
+}
+
+async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
+    let _reserved = shim.reserve(&req.id).map_err(|error| failed(&error))?;
+    if !req.checkpoint.is_empty() {
+        return Err(refuse(Code::UNIMPLEMENTED, "restore a checkpoint: not supported"));
+    }
+    let settings = Settings::of(req.options.as_ref()).map_err(|error| failed(&error))?;
+    if let Some(name) = settings.foreign() {
+        let text = format!("run another runtime, {name}: not supported; leave BinaryName out");
+        return Err(refuse(Code::UNIMPLEMENTED, text));
+    }
+    let streams = Streams {
+        terminal: req.terminal,
+        stdin: req.stdin.clone(),
+        stdout: req.stdout.clone(),
+        stderr: req.stderr.clone(),
+    };
+    let made = Container::create(Request {
+        namespace: shim.namespace.clone(),
+        id: req.id.clone(),
+        bundle: req.bundle.clone().into(),
+        mounts: req.rootfs.clone(),
+        streams,
+        settings,
+    });
+    let container = shim.add(made.await.map_err(within("create"))?);
+    let pid = container.init.pid();
+    let io = event::TaskIO {
+        stdin: req.stdin,
+        stdout: req.stdout,
+        stderr: req.stderr,
+        terminal: req.terminal,
+        ..event::TaskIO::default()
+    };
+    shim.events.publish(
+        "/tasks/create",
+        &event::TaskCreate {
+            container_id: req.id,
+            bundle: req.bundle,
+            rootfs: req.rootfs,
+            io: MessageField::some(io),
+            pid,
+            ..event::TaskCreate::default()
+        },
+    );
+    shim.adopt(&container, &container.init);
+    Ok(pid)
+}
+
+async fn start(shim: &Arc<Shim>, container: &Arc<Container>, process: &Arc<Process>) -> Reply<u32> {
+    let init = process.exec_id.is_empty();
+    let _turn = if init { Some(container.turn.lock().await) } else { None };
+    if !process.claim_start() {
+        return Err(refuse(Code::FAILED_PRECONDITION, "the process is started already"));
+    }
+    let outcome = if init {
+        drive(container.handle().starting()).await.map_err(within("start"))
+    } else {
+        container.exec(process).await.map_err(|error| match error.kind() {
+            Kind::State => failed(&error),
+            _ => within("exec")(error.within("exec failed")),
+        })
+    };
+    if let Err(error) = outcome {
+        match process.has_failed() {
+            Some(exit) => shim.tell_end(container, process, exit),
+            None => shim.settle(container),
+        }
+        return Err(error);
+    }
+    let (container_id, pid) = (container.id.clone(), process.pid());
+    if init {
+        shim.events
+            .publish("/tasks/start", &event::TaskStart { container_id, pid, ..event::TaskStart::default() });
+    } else {
+        let exec_id = process.exec_id.clone();
+        shim.events.publish(
+            "/tasks/exec-started",
+            &event::TaskExecStarted { container_id, exec_id, pid, ..event::TaskExecStarted::default() },
+        );
+    }
+    if let Some(exit) = process.has_started() {
+        shim.tell_end(container, process, exit);
+    }
+    if !init {
+        shim.adopt(container, process);
+    }
+    Ok(pid)
+}
+
 #[async_trait]
 impl Task for Tasks {
     async fn create(&self, _: &TtrpcContext, req: CreateTaskRequest) -> Reply<CreateTaskResponse> {
-        self.0.refuse_taken(&req.id).map_err(|error| failed(&error))?;
-        if !req.checkpoint.is_empty() {
-            return Err(refuse(Code::UNIMPLEMENTED, "restore a checkpoint: not supported"));
-        }
-        let settings = Settings::of(req.options.as_ref()).map_err(|error| failed(&error))?;
-        if let Some(name) = settings.foreign() {
-            let text = format!("run another runtime, {name}: not supported; leave BinaryName out");
-            return Err(refuse(Code::UNIMPLEMENTED, text));
-        }
-        let streams = Streams {
-            terminal: req.terminal,
-            stdin: req.stdin.clone(),
-            stdout: req.stdout.clone(),
-            stderr: req.stderr.clone(),
-        };
-        let made = Container::create(Request {
-            namespace: &self.0.namespace,
-            id: &req.id,
-            bundle: Path::new(&req.bundle),
-            mounts: &req.rootfs,
-            streams,
-            settings,
-        });
-        let container = self.0.add(made.map_err(within("create"))?);
-        let pid = container.init.pid();
-        let io = event::TaskIO {
-            stdin: req.stdin,
-            stdout: req.stdout,
-            stderr: req.stderr,
-            terminal: req.terminal,
-            ..event::TaskIO::default()
-        };
-        self.0.events.publish(
-            "/tasks/create",
-            &event::TaskCreate {
-                container_id: req.id,
-                bundle: req.bundle,
-                rootfs: req.rootfs,
-                io: MessageField::some(io),
-                pid,
-                ..event::TaskCreate::default()
-            },
-        );
+        let shim = Arc::clone(&self.0);
+        let pid = whole(async move { create(&shim, req).await }).await?;
         Ok(CreateTaskResponse { pid, ..CreateTaskResponse::default() })
     }
 
     async fn start(&self, _: &TtrpcContext, req: StartRequest) -> Reply<StartResponse> {
         let (container, process) = self.process(&req.id, &req.exec_id)?;
-        if req.exec_id.is_empty() {
-            container.start().map_err(within("start"))?;
-            let pid = process.pid();
-            let started = event::TaskStart { container_id: req.id, pid, ..event::TaskStart::default() };
-            self.0.events.publish("/tasks/start", &started);
-        } else {
-            container.exec(&process).map_err(|error| match error.kind() {
-                Kind::State => failed(&error),
-                _ => within("exec")(error.within("exec failed")),
-            })?;
-            self.0.adopt(&container, &process);
-            let started = event::TaskExecStarted {
-                container_id: req.id,
-                exec_id: req.exec_id,
-                pid: process.pid(),
-                ..event::TaskExecStarted::default()
-            };
-            self.0.events.publish("/tasks/exec-started", &started);
-        }
-        Ok(StartResponse { pid: process.pid(), ..StartResponse::default() })
+        let pid = {
+            let (shim, process) = (Arc::clone(&self.0), Arc::clone(&process));
+            whole(async move { start(&shim, &container, &process).await }).await?
+        };
+        Ok(StartResponse { pid, ..StartResponse::default() })
     }
 
     async fn exec(&self, _: &TtrpcContext, req: ExecProcessRequest) -> Reply<Empty> {
@@ -186,18 +226,17 @@ impl Task for Tasks {
         if !process.claim() {
             return Err(refuse(Code::FAILED_PRECONDITION, "somebody else deletes it"));
         }
-        // On its own: a client that hangs up must not leave half of it undone.
         let tasks = Self(Arc::clone(&self.0));
         let (owner, deleted) = (Arc::clone(&container), Arc::clone(&process));
-        let work = tokio::spawn(async move {
+        whole(async move {
             let outcome = if deleted.exec_id.is_empty() {
                 tasks.delete_container(&owner).await
             } else {
                 Self::delete_exec(&owner, &deleted).await
             };
             outcome.inspect_err(|_| deleted.unclaim())
-        });
-        work.await.map_err(|error| refuse(Code::INTERNAL, error.to_string()))??;
+        })
+        .await?;
         let exit = process.exit();
         let (pid, exit_status) = (process.pid(), exit.map_or(0, |exit| exit.status));
         let exited_at: MessageField<Timestamp> = MessageField::from_option(exit.map(|exit| exit.at.into()));
@@ -254,7 +293,7 @@ impl Task for Tasks {
             return Err(refuse(Code::INVALID_ARGUMENT, format!("signal {} does not exist", req.signal)));
         };
         let outcome = if req.exec_id.is_empty() {
-            container.handle().kill(signal, req.all)
+            whole(async move { Ok(drive(container.handle().killing(signal, req.all)).await) }).await?
         } else {
             process.signal(signal)
         };
@@ -284,14 +323,21 @@ impl Task for Tasks {
     }
 
     async fn pause(&self, _: &TtrpcContext, req: PauseRequest) -> Reply<Empty> {
-        self.container(&req.id)?.handle().pause().map_err(|error| failed(&error))?;
+        let container = self.container(&req.id)?;
+        whole(async move {
+            let _turn = container.turn.lock().await;
+            drive(container.handle().pausing()).await.map_err(|error| failed(&error))
+        })
+        .await?;
         let paused = event::TaskPaused { container_id: req.id, ..event::TaskPaused::default() };
         self.0.events.publish("/tasks/paused", &paused);
         Ok(Empty::default())
     }
 
     async fn resume(&self, _: &TtrpcContext, req: ResumeRequest) -> Reply<Empty> {
-        self.container(&req.id)?.handle().resume().map_err(|error| failed(&error))?;
+        let container = self.container(&req.id)?;
+        let _turn = container.turn.lock().await;
+        container.handle().resume().map_err(|error| failed(&error))?;
         let resumed = event::TaskResumed { container_id: req.id, ..event::TaskResumed::default() };
         self.0.events.publish("/tasks/resumed", &resumed);
         Ok(Empty::default())

@@ -1,5 +1,6 @@
 //! The order in which containerd is told of what happens.
 
+use crate::loops::hooked;
 use crate::{CTR, IMAGE, RUN, asleep};
 
 /// What was told of a container, one word a line, once the last of it is `last`.
@@ -23,6 +24,16 @@ fn create_start_exit_delete() {
     let name = CTR.named("events-run");
     let said = told("events-run", "/tasks/delete", &format!("{RUN} --rm {IMAGE} {name} true"));
     assert_eq!(said, ["create", "start", "exit events-run", "delete"]);
+}
+
+#[test]
+fn an_end_is_told_after_a_start_that_takes_long() {
+    let name = CTR.named("events-at-once");
+    let line = hooked("events-at-once", "at-once", "poststart", "sleep 1");
+    let line = line.replace(r#"["sleep", "600"]"#, r#"["sh", "-c", "exit 3"]"#).replace(" -d ", " ");
+    let said =
+        told("events-at-once", "/tasks/delete", &format!("{line}; [ $? = 3 ] && ctr task rm {name}; true"));
+    assert_eq!(said, ["create", "start", "exit events-at-once", "delete"]);
 }
 
 #[test]

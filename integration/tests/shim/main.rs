@@ -9,6 +9,7 @@ mod task;
 mod bootstrap;
 mod events;
 mod exec;
+mod loops;
 mod survival;
 
 use std::sync::LazyLock;

@@ -84,6 +84,7 @@ async fn freeze_v2(dir: &Dir, patience: Duration) -> Result<()> {
         dir.file("cgroup.events", OFlag::O_RDONLY).map_err(|errno| dir.unread("cgroup.events", errno))?;
     dir.set("cgroup.freeze", "1")?;
     let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
     loop {
         if is_on(dir, "cgroup.events", "frozen").map_err(|errno| dir.unread("cgroup.events", errno))? {
             return Ok(());
@@ -93,7 +94,9 @@ async fn freeze_v2(dir: &Dir, patience: Duration) -> Result<()> {
             return Err(unmoved(dir, patience));
         }
         // The kernel wakes a poll for a change of the file. A read of this descriptor takes the change as seen.
-        let until = Instant::now() + left.min(Duration::from_millis(50));
+        // An event loop may not be woken by it, so it looks for itself too.
+        let until = Instant::now() + left.min(pause);
+        pause = (2 * pause).min(Duration::from_millis(50));
         wait::any([Some((events.as_fd(), PollFlags::POLLPRI)), None, None], Some(until)).await;
     }
 }

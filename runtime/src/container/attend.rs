@@ -19,16 +19,22 @@ use crate::sys::wait::{end, expect, try_wait};
 use crate::wait;
 use crate::wire::Word;
 
+/// What is answered in one way to a container's first process and in another to an exec.
+pub(super) trait Answers {
+    /// Runs prestart and createRuntime for this pid.
+    async fn run_hooks(&self, pid: Pid) -> Result<()>;
+    /// Maps the ids of the mount with this index.
+    async fn map_ids(&self, index: usize, tree: OwnedFd) -> Result<()>;
+    /// What the seccomp agent is told of this pid: the container's state as JSON.
+    fn state(&self, pid: Pid) -> Result<Vec<u8>>;
+}
+
 /// What the parent needs to answer.
-pub(super) struct Attendant<'a, H, I, L> {
+pub(super) struct Attendant<'a, A> {
     /// For the maps of a user namespace.
     pub linux: &'a Linux,
-    /// Runs prestart and createRuntime for this pid.
-    pub hooks: H,
-    /// Maps the ids of the mount with this index.
-    pub idmap: I,
-    /// Takes the seccomp listener of this pid.
-    pub listener: L,
+    /// Whose process it is.
+    pub answers: &'a A,
     /// Where the terminal's master goes; without one the caller keeps it.
     pub console_socket: Option<&'a Path>,
     /// Network devices to move.
@@ -50,12 +56,7 @@ pub(super) struct Ready {
     pub wire: crate::wire::Parent,
 }
 
-impl<H, I, L> Attendant<'_, H, I, L>
-where
-    H: AsyncFnMut(Pid) -> Result<()>,
-    I: AsyncFnMut(usize, OwnedFd) -> Result<()>,
-    L: AsyncFnMut(Pid, OwnedFd) -> Result<()>,
-{
+impl<A: Answers> Attendant<'_, A> {
     /// Serves the child until it is ready. When it is not, the child is dead and reaped.
     pub async fn attend(self, born: Born, hop: bool) -> Result<Ready> {
         let Born { mut pid, mut pidfd, wire } = born;
@@ -79,17 +80,7 @@ where
         hop: bool,
         console: &mut Option<OwnedFd>,
     ) -> Result<()> {
-        let Self {
-            linux,
-            mut hooks,
-            mut idmap,
-            mut listener,
-            console_socket,
-            net_devices,
-            rlimits,
-            oom_score_adj,
-            cgroup,
-        } = self;
+        let Self { linux, answers, console_socket, net_devices, rlimits, oom_score_adj, cgroup } = self;
         if let (false, Some(score)) = (hop, oom_score_adj) {
             super::limits::set_oom_score(*pid, score)?;
         }
@@ -117,18 +108,22 @@ where
                     wire.go(*pid)?;
                 }
                 Word::Idmap(index, tree) => {
-                    idmap(index, tree).await?;
+                    answers.map_ids(index, tree).await?;
                     wire.go(*pid)?;
                 }
                 Word::Hooks => {
-                    hooks(*pid).await?;
+                    answers.run_hooks(*pid).await?;
                     wire.go(*pid)?;
                 }
                 Word::Console(master) => match console_socket {
                     Some(path) => console::send_master(path, &master)?,
                     None => *console = Some(master),
                 },
-                Word::Listener(number) => listener(*pid, take_listener(pidfd, number).await?).await?,
+                Word::Listener(number) => {
+                    let fd = take_listener(pidfd, number).await?;
+                    let seccomp = linux.seccomp.as_ref();
+                    super::listener::send(seccomp, &fd, &answers.state(*pid)?, *pid).await?;
+                }
                 Word::Ready if in_user_namespace(linux) => return super::limits::set_rlimits(*pid, rlimits),
                 Word::Ready => return Ok(()),
                 Word::Fail(error) => return Err(framed(error)),

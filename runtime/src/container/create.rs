@@ -7,7 +7,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use super::attend::{Attendant, Ready};
+use super::attend::{Answers, Attendant, Ready};
 use super::dir::{Dir, Intent};
 use super::id::Id;
 use super::process::ProcessId;
@@ -145,18 +145,9 @@ impl Attempt<'_> {
         })?;
         drop(stdio);
         let linux = plan.linux();
-        let seccomp = linux.seccomp.as_ref();
         Attendant {
             linux: &linux,
-            hooks: async |pid| self.run_hooks(pid).await,
-            idmap: async |index, tree: OwnedFd| match plan.mounts.get(index) {
-                Some(mount) => super::idmap::apply(&tree, mount, plan).await,
-                None => Err(Error::invalid(format!("there is no mount {index}"))),
-            },
-            listener: async |pid: Pid, fd: OwnedFd| {
-                let told = self.state_for_hooks(Status::Creating, pid.as_raw())?;
-                super::listener::send(seccomp, &fd, &told, pid).await
-            },
+            answers: self,
             console_socket: options.console_socket.as_deref(),
             net_devices: &net_devices,
             rlimits: &plan.process.rlimits,
@@ -170,16 +161,6 @@ impl Attempt<'_> {
     fn state_for_hooks(&self, status: Status, pid: i32) -> Result<Vec<u8>> {
         HookState::new(self.id.as_str(), status, pid, &self.options.bundle, &self.plan.spec.annotations)
             .to_json()
-    }
-
-    async fn run_hooks(&self, pid: Pid) -> Result<()> {
-        let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
-        let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
-        let setting = Setting { state: &state, default_env: None, dir: Some(&self.options.bundle) };
-        let prestart = hooks.prestart();
-        run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting).await?;
-        let runtime = hooks.create_runtime();
-        run_all(HookKind::CreateRuntime, runtime.as_deref().unwrap_or_default(), setting).await
     }
 
     fn record(&self, ready: &Ready) -> Result<()> {
@@ -213,6 +194,29 @@ impl Attempt<'_> {
         if let Err(error) = self.dir.remove() {
             log::warn!("clean up after a failed create: {error}");
         }
+    }
+}
+
+impl Answers for Attempt<'_> {
+    async fn run_hooks(&self, pid: Pid) -> Result<()> {
+        let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
+        let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
+        let setting = Setting { state: &state, default_env: None, dir: Some(&self.options.bundle) };
+        let prestart = hooks.prestart();
+        run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting).await?;
+        let runtime = hooks.create_runtime();
+        run_all(HookKind::CreateRuntime, runtime.as_deref().unwrap_or_default(), setting).await
+    }
+
+    async fn map_ids(&self, index: usize, tree: OwnedFd) -> Result<()> {
+        match self.plan.mounts.get(index) {
+            Some(mount) => super::idmap::apply(&tree, mount, self.plan).await,
+            None => Err(Error::invalid(format!("there is no mount {index}"))),
+        }
+    }
+
+    fn state(&self, pid: Pid) -> Result<Vec<u8>> {
+        self.state_for_hooks(Status::Creating, pid.as_raw())
     }
 }
 

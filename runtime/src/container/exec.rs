@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use nix::unistd::Pid;
 
-use super::attend::Attendant;
+use super::attend::{Answers, Attendant};
 use super::state::{Container, Status};
 use super::{ExecOptions, Started, Stdio, console};
 use crate::cgroup::{Cgroup, Entry};
@@ -81,15 +81,9 @@ impl Container {
     }
 
     async fn finish_exec(&self, options: &ExecOptions, linux: &Linux, born: launch::Born) -> Result<Started> {
-        let seccomp = linux.seccomp.as_ref();
         let ready = Attendant {
             linux,
-            hooks: async |_| Ok(()),
-            idmap: async |_, _| Err(Error::invalid("an exec mounts nothing")),
-            listener: async |pid, fd: OwnedFd| {
-                let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
-                super::listener::send(seccomp, &fd, &told, pid).await
-            },
+            answers: self,
             console_socket: options.console_socket.as_deref(),
             net_devices: &[],
             rlimits: &options.process.rlimits,
@@ -132,5 +126,19 @@ impl Container {
         }
         let route = Route { lend_pid: pid_namespace, ..Route::default() };
         (namespaces, route)
+    }
+}
+
+impl Answers for Container {
+    async fn run_hooks(&self, _: Pid) -> Result<()> {
+        Ok(())
+    }
+
+    async fn map_ids(&self, _: usize, _: OwnedFd) -> Result<()> {
+        Err(Error::invalid("an exec mounts nothing"))
+    }
+
+    fn state(&self, _: Pid) -> Result<Vec<u8>> {
+        self.hook_state(Status::Running, self.state.init.pid).to_json()
     }
 }
