@@ -85,7 +85,7 @@ impl Waiting {
 mod tests {
     use std::time::Duration;
 
-    use pinnace::container::hooks::{HookKind, Setting, run_all};
+    use pinnace::hook::{HookKind, Setting, run_all};
     use pinnace::spec::oci::Hook;
 
     use super::*;
