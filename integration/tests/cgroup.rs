@@ -429,23 +429,23 @@ fn updates_go_up_and_down() {
         [(60 << 20, 80 << 20), (30 << 20, 50 << 20), (20 << 20, 20 << 20), (90 << 20, 90 << 20)]
     {
         let json = format!(r#"{{"memory": {{"limit": {limit}, "swap": {both}}}}}"#);
-        recorded.update(&resources(&json)).unwrap();
+        block(recorded.update(&resources(&json))).unwrap();
         assert_eq!(scene.read("memory", "memory.limit_in_bytes", "memory.max"), limit.to_string());
         if Cgroup::mode() != Mode::V2 {
             assert_eq!(scene.read("memory", "memory.memsw.limit_in_bytes", ""), both.to_string());
         }
     }
-    recorded.update(&resources(r#"{"memory": {"limit": -1}}"#)).unwrap();
+    block(recorded.update(&resources(r#"{"memory": {"limit": -1}}"#))).unwrap();
     for (quota, period) in [(10_000, 20_000), (600_000, 900_000), (5_000, 100_000)] {
         let json = format!(r#"{{"cpu": {{"quota": {quota}, "period": {period}}}}}"#);
-        recorded.update(&resources(&json)).unwrap();
+        block(recorded.update(&resources(&json))).unwrap();
         match Cgroup::mode() {
             Mode::V2 => assert_eq!(scene.read("cpu", "", "cpu.max"), format!("{quota} {period}")),
             _ => assert_eq!(scene.read("cpu", "cpu.cfs_quota_us", ""), quota.to_string()),
         }
     }
     for (limit, text) in [(0, "1"), (12, "12"), (-1, "max")] {
-        recorded.update(&resources(&format!(r#"{{"pids": {{"limit": {limit}}}}}"#))).unwrap();
+        block(recorded.update(&resources(&format!(r#"{{"pids": {{"limit": {limit}}}}}"#)))).unwrap();
         assert_eq!(scene.read("pids", "pids.max", "pids.max"), text);
     }
 }

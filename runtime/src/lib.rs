@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod cli;
 pub mod container;
+pub mod dbus;
 pub mod error;
 pub mod hook;
 pub mod init;

@@ -350,7 +350,9 @@ impl Task for Tasks {
     async fn update(&self, _: &TtrpcContext, req: UpdateTaskRequest) -> Reply<Empty> {
         let container = self.container(&req.id)?;
         let resources = spec::parse_resources(&req.resources.value).map_err(|error| failed(&error))?;
-        container.handle().update(&resources).map_err(|error| failed(&error))?;
+        whole(async move { Ok(drive(container.handle().updating(&resources)).await) })
+            .await?
+            .map_err(|error| failed(&error))?;
         Ok(Empty::default())
     }
 

@@ -8,6 +8,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::device::Policy;
 use super::dir::Dir;
 use super::setting::{Group, missing};
+use super::systemd::Scope;
 use super::{Cgroup, Node, Version, controllers, cpuset, device_files, filter, freeze, kill, v1, v2};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::spec::Resources;
@@ -57,7 +58,7 @@ pub(super) fn refuse_in_use(cgroup: &Cgroup) -> Result<()> {
     // made.
     for node in [cgroup.node("devices"), cgroup.node("freezer"), cgroup.unified()].into_iter().flatten() {
         match Dir::open(&node.path) {
-            Ok(dir) => refuse_members(&dir)?,
+            Ok(dir) => refuse_members(cgroup, &dir)?,
             Err(errno) if freeze::gone(errno) => {}
             Err(errno) => return Err(Error::os("openat2", errno, format!("open {}", node.path))),
         }
@@ -66,10 +67,14 @@ pub(super) fn refuse_in_use(cgroup: &Cgroup) -> Result<()> {
 }
 
 /// See [`Cgroup::update`].
-pub(super) fn update(cgroup: &Cgroup, r: &Resources) -> Result<()> {
+pub(super) async fn update(cgroup: &Cgroup, r: &Resources) -> Result<()> {
     let memory = cgroup.node("memory").map(Node::open).transpose();
     let now = memory.ok().flatten().and_then(|dir| memory_now(&dir));
     let (v1, v2) = groups(cgroup, r, now)?;
+    // The files after it: they are exact, and there are more of them.
+    if let Some(scope) = &cgroup.scope {
+        scope.update(r).await?;
+    }
     for group in &v1 {
         let node = cgroup.node(&group.controller).ok_or_else(|| missing(group))?;
         let dir = node.open().or_fail("openat2", || format!("open {}", node.path))?;
@@ -122,7 +127,7 @@ fn build<'c>(
             Ok(fresh) => {
                 let dir = Dir::open(&node.path).or_fail("openat2", || applying(&node.path))?;
                 if !fresh {
-                    refuse_members(&dir)?;
+                    refuse_members(cgroup, &dir)?;
                 }
                 places.push(Place { node, dir, fresh });
             }
@@ -133,6 +138,7 @@ fn build<'c>(
             Err(errno) => return Err(Error::os("mkdir", errno, applying(&node.path))),
         }
     }
+    make_room(cgroup, &places)?;
     for place in &places {
         match place.node.version {
             Version::V1 => limit_v1(place, plan, r)?,
@@ -144,6 +150,18 @@ fn build<'c>(
     }
     limit_devices(cgroup, &places, &plan.devices)?;
     Ok(places)
+}
+
+/// A scope that hands controllers on to a cgroup below it can't hold a process itself (cgroup-v2.rst, no internal
+/// processes).
+fn make_room(cgroup: &Cgroup, places: &[Place<'_>]) -> Result<()> {
+    let Some(scope) = cgroup.scope.as_ref().filter(|scope| scope.has_below()) else { return Ok(()) };
+    let (Some(pid), Some(place)) =
+        (scope.placeholder(), places.iter().find(|place| place.node.version == Version::V2))
+    else {
+        return Ok(());
+    };
+    place.dir.set("cgroup.procs", &pid.to_string())
 }
 
 fn applying(path: &str) -> String {
@@ -200,8 +218,10 @@ fn dispensable(cgroup: &Cgroup, plan: &Plan, node: &Node, errno: Errno) -> Resul
 }
 
 /// A cgroup that was there before must be empty, or the container would share its limits and be killed with it.
-fn refuse_members(dir: &Dir) -> Result<()> {
-    let found = kill::processes(dir).or_fail("read", || "unable to get cgroup PIDs")?.len();
+fn refuse_members(cgroup: &Cgroup, dir: &Dir) -> Result<()> {
+    let ours = cgroup.scope.as_ref().and_then(Scope::placeholder);
+    let found = kill::processes(dir).or_fail("read", || "unable to get cgroup PIDs")?;
+    let found = found.iter().filter(|pid| Some(**pid) != ours).count();
     if found != 0 {
         let text = format!("container's cgroup is not empty: {found} process(es) found in {}", dir.path());
         return Err(Error::new(Kind::State, text).hint("end them, or give another cgroupsPath"));

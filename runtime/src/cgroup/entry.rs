@@ -20,6 +20,9 @@ pub struct Entry {
     pub into: Option<OwnedFd>,
     /// The `tasks` files of the v1 hierarchies.
     pub tasks: Vec<OwnedFd>,
+    /// The unified hierarchy's door can't be walked through from here: the child says when it stands, and waits until
+    /// [`Cgroup::attach`] has brought it in.
+    pub asks: bool,
 }
 
 impl Entry {
@@ -66,7 +69,47 @@ pub(super) fn entry(cgroup: &Cgroup) -> Result<Entry> {
             Err(errno) => return Err(Error::os("openat2", errno, format!("{ADDING}: open {}", node.path))),
         }
     }
+    ask_if_needed(cgroup, &mut entry)?;
     Ok(entry)
+}
+
+/// Where clone3 can't put a process though it may be there: beside the placeholder where one process is all that is
+/// allowed (joining is not counted, being born is); and, for a user, from a cgroup that is not the user's (a login
+/// session's), since moving takes the right to both (cgroup-v2.rst, delegation containment).
+fn ask_if_needed(cgroup: &Cgroup, entry: &mut Entry) -> Result<()> {
+    let (Some(scope), Some(node), Some(_)) = (&cgroup.scope, cgroup.unified(), &entry.into) else {
+        return Ok(());
+    };
+    let alone = || node.open().and_then(|dir| dir.value("pids.max")).is_ok_and(|max| max == "1");
+    entry.asks = scope.placeholder().is_some() && alone() || cgroup.is_rootless() && !within_reach(node)?;
+    if entry.asks {
+        entry.into = None;
+    }
+    Ok(())
+}
+
+/// Whether this user may move processes between its own cgroup and this one.
+fn within_reach(node: &Node) -> Result<bool> {
+    if Cgroup::mode() != Mode::V2 {
+        return Ok(true);
+    }
+    let text = std::fs::read_to_string("/proc/self/cgroup").or_fail("open", || "read /proc/self/cgroup")?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let target = node.path.strip_prefix(host::ROOT).unwrap_or("/");
+    let common: Vec<&str> =
+        own.split('/').zip(target.split('/')).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let file = format!("{}/cgroup.procs", host::join(host::ROOT, &common.join("/")));
+    Ok(nix::unistd::access(file.as_str(), nix::unistd::AccessFlags::W_OK).is_ok())
+}
+
+/// See [`Cgroup::attach`].
+pub(super) async fn attach(cgroup: &Cgroup, pid: Pid) -> Result<()> {
+    let node = cgroup.unified().ok_or_else(|| Entry::refused(Errno::ENOENT))?;
+    let dir = node.open().or_fail("openat2", || format!("{ADDING}: open {}", node.path))?;
+    match (dir.write("cgroup.procs", &pid.to_string()), &cgroup.scope) {
+        (Err(Errno::EACCES | Errno::EPERM), Some(scope)) => scope.attach(pid).await,
+        (result, _) => result.or_fail("write", || format!("{ADDING}: {}/cgroup.procs", node.path)),
+    }
 }
 
 /// See [`Cgroup::sub_entry`].

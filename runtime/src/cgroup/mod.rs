@@ -24,6 +24,7 @@ mod place;
 mod remove;
 mod setting;
 mod stats;
+mod systemd;
 mod v1;
 mod v2;
 mod views;
@@ -35,6 +36,7 @@ use std::sync::OnceLock;
 pub use entry::Entry;
 pub use oom::{Oom, OomWatch};
 pub use stats::{BlkioEntry, MemoryEntry, Stats};
+pub use systemd::{Request, Unit};
 pub use views::View;
 
 use nix::errno::Errno;
@@ -42,6 +44,7 @@ use nix::errno::Errno;
 use crate::error::Result;
 use crate::spec::Resources;
 use dir::Dir;
+use systemd::Scope;
 
 /// The host's cgroup layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,8 @@ pub struct Cgroup {
     given: bool,
     /// A place that can't be made is no error if nothing depends on it. None: it depends on who the caller is.
     rootless: Option<bool>,
+    /// The unit of systemd whose cgroup it is.
+    scope: Option<Scope>,
 }
 
 impl Cgroup {
@@ -119,6 +124,28 @@ impl Cgroup {
     /// leads out of a hierarchy. Makes nothing.
     pub fn place(id: &str, cgroups_path: Option<&str>) -> Result<Self> {
         place::place(id, cgroups_path)
+    }
+
+    /// Whether systemd's manager of the caller's own units is the one to ask, not the host's.
+    pub fn is_users() -> bool {
+        !nix::unistd::geteuid().is_root() || host::in_user_namespace()
+    }
+
+    /// Has systemd make the scope `unit`; the container's place is in it, in the cgroup `below` (or the scope's own).
+    /// The scope stands when this returns, and is gone again when it fails.
+    ///
+    /// # Errors
+    /// systemd can't be reached or did not answer in time; what it refused, in its own words.
+    pub async fn in_scope(unit: Unit, request: &Request<'_>, below: &str) -> Result<Self> {
+        let (scope, path) = systemd::start(unit, request).await?;
+        place::in_scope(scope, &path, below)
+    }
+
+    /// Whose cgroup it is, when it was found again by its paths.
+    #[must_use]
+    pub fn of_unit(mut self, unit: Unit) -> Self {
+        self.scope = Some(Scope::known(unit));
+        self
     }
 
     /// The place that [`Cgroup::paths`] once described (`cgroup_paths` of a state file).
@@ -174,9 +201,21 @@ impl Cgroup {
         entry::entry_of_init(init)
     }
 
+    /// Brings a process in that said it could not come by itself ([`Entry::asks`]).
+    pub async fn attach(&self, pid: nix::unistd::Pid) -> Result<()> {
+        entry::attach(self, pid).await
+    }
+
+    /// The container has a process of its own: what kept its place until then goes.
+    pub fn settled(&self) {
+        if let Some(scope) = &self.scope {
+            scope.release();
+        }
+    }
+
     /// Applies limits to a container that runs. Never touches device rules: plugins add their own after the start.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        create::update(self, resources)
+    pub async fn update(&self, resources: &Resources) -> Result<()> {
+        create::update(self, resources).await
     }
 
     /// Stops every process of the container where it is; returns when they all stand.
@@ -247,7 +286,7 @@ impl Cgroup {
     }
 
     fn is_rootless(&self) -> bool {
-        self.rootless.unwrap_or_else(|| !nix::unistd::geteuid().is_root() || host::in_user_namespace())
+        self.rootless.unwrap_or_else(Self::is_users)
     }
 
     /// The node of a v1 controller.

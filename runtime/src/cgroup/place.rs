@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::host::{self, Host};
+use super::systemd::Scope;
 use super::{Cgroup, Mode, Node, Version};
 use crate::error::{Error, Kind, Result};
 
@@ -47,7 +48,14 @@ pub(super) fn place(id: &str, cgroups_path: Option<&str>) -> Result<Cgroup> {
         (Mode::V2, Wish::Absolute(path)) => vec![unified(host::ROOT, host::join(host::ROOT, path))],
         _ => nodes(&host::read(mode)?, &wish)?,
     };
-    Ok(Cgroup { nodes, given: given.is_some(), rootless: None })
+    Ok(Cgroup { nodes, given: given.is_some(), rootless: None, scope: None })
+}
+
+/// See [`Cgroup::in_scope`]. A scope is at the same path in every hierarchy.
+pub(super) fn in_scope(scope: Scope, path: &str, below: &str) -> Result<Cgroup> {
+    let wish = Wish::Absolute(host::join(&format!("/{}", host::clean(path)), below));
+    let nodes = nodes(&host::read(host::mode())?, &wish)?;
+    Ok(Cgroup { nodes, given: true, rootless: None, scope: Some(scope.with_below(below)) })
 }
 
 /// See [`Cgroup::from_paths`].
@@ -74,7 +82,7 @@ pub(super) fn from_paths(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
             }),
         }
     }
-    Ok(Cgroup { nodes, given: true, rootless: None })
+    Ok(Cgroup { nodes, given: true, rootless: None, scope: None })
 }
 
 /// runtime-spec, config-linux.md#cgroups-path: the meaning of a relative path is the runtime's, which is runc's here.
@@ -213,7 +221,7 @@ mod tests {
                 (String::new(), "/no/unified/docker/id"),
             ]
         );
-        let cgroup = Cgroup { nodes, given: true, rootless: None };
+        let cgroup = Cgroup { nodes, given: true, rootless: None, scope: None };
         let paths = cgroup.paths();
         assert_eq!(paths["cpuacct"], paths["cpu"]);
         assert_eq!(paths.keys().collect::<Vec<_>>(), ["", "cpu", "cpuacct", "devices", "name=systemd"]);

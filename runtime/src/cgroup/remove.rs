@@ -31,9 +31,16 @@ pub(super) async fn remove(cgroup: &Cgroup) -> Result<()> {
             left.iter().filter_map(|(path, _)| remove_tree(path).err().map(|errno| (*path, errno))).collect();
     }
     match left.first() {
-        None => Ok(()),
+        None => end_unit(cgroup).await,
         Some((path, errno)) => Err(failure(path, *errno, left.len())),
     }
+}
+
+/// With its cgroup gone a scope ends by itself; but only systemd says when its name is free again.
+async fn end_unit(cgroup: &Cgroup) -> Result<()> {
+    let Some(scope) = &cgroup.scope else { return Ok(()) };
+    scope.release();
+    scope.stop().await
 }
 
 fn failure(path: &str, errno: Errno, count: usize) -> Error {

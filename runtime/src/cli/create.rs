@@ -30,10 +30,6 @@ pub(crate) fn run(call: &Call) -> Result<u8> {
 
 fn options(call: &Call, bundle: PathBuf) -> Result<CreateOptions> {
     let matches = &call.matches;
-    if call.runtime.systemd_cgroup {
-        return Err(Error::invalid("make a cgroup through systemd: not supported")
-            .hint("leave --systemd-cgroup out, and let cgroupsPath be a path"));
-    }
     Ok(CreateOptions {
         console_socket: bundle::beside(&bundle, matches.path("console-socket")),
         pidfd_socket: bundle::beside(&bundle, matches.path("pidfd-socket")),

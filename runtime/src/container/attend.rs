@@ -23,6 +23,8 @@ use crate::wire::Word;
 pub(super) trait Answers {
     /// Runs prestart and createRuntime for this pid.
     async fn run_hooks(&self, pid: Pid) -> Result<()>;
+    /// Moves this pid into its cgroup, since it can't be born there.
+    async fn bring_in(&self, pid: Pid) -> Result<()>;
     /// Maps the ids of the mount with this index.
     async fn map_ids(&self, index: usize, tree: OwnedFd) -> Result<()>;
     /// What the seccomp agent is told of this pid: the container's state as JSON.
@@ -97,6 +99,10 @@ impl<A: Answers> Attendant<'_, A> {
                 }
                 Word::Map => {
                     maps::write(*pid, linux)?;
+                    wire.go(*pid)?;
+                }
+                Word::Cgroup => {
+                    answers.bring_in(*pid).await?;
                     wire.go(*pid)?;
                 }
                 Word::Network => {

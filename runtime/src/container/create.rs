@@ -12,8 +12,9 @@ use super::dir::{Dir, Intent};
 use super::id::Id;
 use super::process::ProcessId;
 use super::record::{Flags, State};
+use super::scope::Place;
 use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Unit};
 use crate::error::{Error, OrFail, Result};
 use crate::hook::{HookKind, HookState, Setting, Status, run_all};
 use crate::init::{self, Init, Who};
@@ -61,9 +62,16 @@ pub async fn creating(
     if plan.linux().intel_rdt.is_some() {
         return Err(Error::invalid("linux.intelRdt: not supported").hint("take it out of config.json"));
     }
-    let cgroup = Cgroup::place(id.as_str(), plan.linux().cgroups_path.as_deref())?;
+    let place = Place::decide(runtime, id, &plan)?;
     let dir = Dir::create(runtime, id)?;
-    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup };
+    let (cgroup, unit) = match place.settle(options, &plan, &dir).await {
+        Ok(settled) => settled,
+        Err(error) => {
+            take_away(&dir);
+            return Err(error);
+        }
+    };
+    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup, unit };
     let outcome = attempt.perform(&bytes, stdio).await;
     if outcome.is_err() {
         attempt.undo().await;
@@ -78,6 +86,7 @@ struct Attempt<'a> {
     plan: &'a Plan,
     dir: &'a Dir,
     cgroup: &'a Cgroup,
+    unit: Option<Unit>,
 }
 
 impl Attempt<'_> {
@@ -85,14 +94,7 @@ impl Attempt<'_> {
         let Self { plan, dir, cgroup, options, .. } = *self;
         // What an intent names is killed when it is cleaned up.
         cgroup.refuse_in_use()?;
-        dir.write_intent(&Intent {
-            creator: ProcessId::own()?,
-            init: None,
-            bundle: options.bundle.clone(),
-            cgroup_paths: cgroup.paths(),
-            systemd_unit: None,
-            intel_rdt_path: None,
-        })?;
+        dir.write_intent(&Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?)?;
         dir.write_config(config)?;
         notify::make_dir(dir.path())?;
         let gate = make_gate(dir)?;
@@ -144,6 +146,9 @@ impl Attempt<'_> {
             })
         })?;
         drop(stdio);
+        if !entry.asks {
+            cgroup.settled();
+        }
         let linux = plan.linux();
         Attendant {
             linux: &linux,
@@ -164,7 +169,7 @@ impl Attempt<'_> {
     }
 
     fn record(&self, ready: &Ready) -> Result<()> {
-        let Self { plan, dir, cgroup, options, id } = *self;
+        let Self { plan, dir, cgroup, options, id, .. } = *self;
         let state = State {
             id: id.clone(),
             init: ProcessId::of(ready.pid)?,
@@ -174,7 +179,7 @@ impl Attempt<'_> {
             annotations: plan.spec.annotations.clone(),
             cgroup_paths: cgroup.paths(),
             flags: Flags {
-                systemd_cgroup: false,
+                systemd_cgroup: self.unit.is_some(),
                 rootless: !nix::unistd::geteuid().is_root(),
                 no_pivot: options.no_pivot,
                 no_new_keyring: options.no_new_keyring,
@@ -191,9 +196,13 @@ impl Attempt<'_> {
         if let Err(error) = self.cgroup.end().await {
             log::warn!("clean up after a failed create: {error}");
         }
-        if let Err(error) = self.dir.remove() {
-            log::warn!("clean up after a failed create: {error}");
-        }
+        take_away(self.dir);
+    }
+}
+
+fn take_away(dir: &Dir) {
+    if let Err(error) = dir.remove() {
+        log::warn!("clean up after a failed create: {error}");
     }
 }
 
@@ -206,6 +215,12 @@ impl Answers for Attempt<'_> {
         run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting).await?;
         let runtime = hooks.create_runtime();
         run_all(HookKind::CreateRuntime, runtime.as_deref().unwrap_or_default(), setting).await
+    }
+
+    async fn bring_in(&self, pid: Pid) -> Result<()> {
+        self.cgroup.attach(pid).await?;
+        self.cgroup.settled();
+        Ok(())
     }
 
     async fn map_ids(&self, index: usize, tree: OwnedFd) -> Result<()> {

@@ -103,7 +103,11 @@ async fn delete_remains(dir: &Dir) -> Result<()> {
             {
                 gone(&pidfd, init).await?;
             }
-            Cgroup::from_paths(&intent.cgroup_paths)?
+            let cgroup = Cgroup::from_paths(&intent.cgroup_paths)?;
+            match intent.unit() {
+                Some(unit) => cgroup.of_unit(unit),
+                None => cgroup,
+            }
         }
         _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };

@@ -14,6 +14,7 @@ use super::Runtime;
 use super::id::Id;
 use super::process::ProcessId;
 use super::record::State;
+use crate::cgroup::Unit;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::spec::{self, Spec};
 
@@ -48,9 +49,32 @@ pub struct Intent {
     /// The cgroup is going to be a systemd unit of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systemd_unit: Option<String>,
+    /// The manager of that unit is the user's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub systemd_user: bool,
     /// The resctrl group that is going to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intel_rdt_path: Option<PathBuf>,
+}
+
+impl Intent {
+    /// What this process is about to make.
+    pub fn now(bundle: &Path, cgroup_paths: BTreeMap<String, String>, unit: Option<&Unit>) -> Result<Self> {
+        Ok(Self {
+            creator: ProcessId::own()?,
+            init: None,
+            bundle: bundle.to_owned(),
+            cgroup_paths,
+            systemd_unit: unit.map(|unit| unit.name.clone()),
+            systemd_user: unit.is_some_and(|unit| unit.user),
+            intel_rdt_path: None,
+        })
+    }
+
+    /// The unit of systemd that the cgroup belongs to.
+    pub fn unit(&self) -> Option<Unit> {
+        self.systemd_unit.clone().map(|name| Unit::known(name, self.systemd_user))
+    }
 }
 
 impl Dir {

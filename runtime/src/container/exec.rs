@@ -134,6 +134,10 @@ impl Answers for Container {
         Ok(())
     }
 
+    async fn bring_in(&self, pid: Pid) -> Result<()> {
+        self.cgroup()?.attach(pid).await
+    }
+
     async fn map_ids(&self, _: usize, _: OwnedFd) -> Result<()> {
         Err(Error::invalid("an exec mounts nothing"))
     }

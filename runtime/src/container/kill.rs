@@ -12,7 +12,13 @@ use crate::wait;
 impl Container {
     /// Where its processes are limited.
     pub fn cgroup(&self) -> Result<Cgroup> {
-        Cgroup::from_paths(&self.state.cgroup_paths)
+        let cgroup = Cgroup::from_paths(&self.state.cgroup_paths)?;
+        let unit =
+            if self.state.flags.systemd_cgroup { self.dir.intent()?.and_then(|i| i.unit()) } else { None };
+        Ok(match unit {
+            Some(unit) => cgroup.of_unit(unit),
+            None => cgroup,
+        })
     }
 
     /// The pids of all its processes, as seen here.

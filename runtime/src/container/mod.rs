@@ -20,6 +20,7 @@ mod observe;
 mod pid_file;
 pub mod process;
 mod record;
+mod scope;
 mod start;
 pub mod state;
 pub mod time;

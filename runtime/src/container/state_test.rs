@@ -194,6 +194,7 @@ fn half_made_is_not_there_but_its_intent_is() {
         init: None,
         bundle: "/b".into(),
         cgroup_paths: BTreeMap::from([(String::new(), "/sys/fs/cgroup/a".to_owned())]),
+        systemd_user: true,
         systemd_unit: Some("pinnace-a.scope".to_owned()),
         intel_rdt_path: None,
     };

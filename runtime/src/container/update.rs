@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{Resources, validate_resources};
+use crate::wait;
 
 /// What can be updated; the rest of a resources object is ignored, as by runc, because engines send it whole.
 const CHANGEABLE: [(&str, &[&str]); 5] = [
@@ -22,6 +23,11 @@ impl Container {
     /// # Errors
     /// It has stopped, or a limit can't be had: the ones before it in the order of the controllers are set already.
     pub fn update(&self, resources: &Resources) -> Result<()> {
+        wait::block(self.updating(resources))
+    }
+
+    /// [`Self::update`] for an event loop (see [`wait`]).
+    pub async fn updating(&self, resources: &Resources) -> Result<()> {
         if self.status()? == Status::Stopped {
             return Err(Error::new(Kind::NotRunning, "container not running"));
         }
@@ -30,7 +36,7 @@ impl Container {
         let old = linux.resources.take().unwrap_or_default();
         let (apply, keep) = merge(&old, resources)?;
         validate_resources(&keep)?;
-        self.cgroup()?.update(&apply)?;
+        self.cgroup()?.update(&apply).await?;
         linux.resources = Some(keep);
         self.replace_config(&spec)
     }

@@ -52,7 +52,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     join::guard()?;
     who.stdio.map_or(Ok(()), session::take_stdio)?;
     schedule::exec_affinity_before_cgroup(who.process)?;
-    enter.entry.join().or_fail("write", || "join the container's cgroups")?;
+    join::join_cgroups(enter.entry, who.wire)?;
     schedule::exec_affinity_in_cgroup(who.process)?;
     identity::purge(who, &mut vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
     // The launcher has lent the pid namespace: this process was born in it.

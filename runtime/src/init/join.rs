@@ -7,11 +7,13 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{fstat, stat};
 
 use super::Init;
+use crate::cgroup::Entry;
 use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
 use crate::plan::Plan;
 use crate::plan::namespaces::{CGROUP, IPC, MOUNT, NET, PID, TIME, USER, UTS, name};
 use crate::sys::process::{set_parent_death_signal, set_root_ids, set_undumpable};
+use crate::wire;
 
 /// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
 pub fn join(init: &mut Init<'_>) -> Result<()> {
@@ -41,12 +43,20 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
         }
         unshare_flags(route.unshare)?;
     }
-    init.entry.join().or_fail("write", || "join the container's cgroups")?;
+    join_cgroups(init.entry, init.who.wire)?;
     unshare_flags(route.late & CGROUP)?;
     if route.late & TIME != 0 {
         new_time(init)?;
     }
     Ok(())
+}
+
+/// Into the container's cgroups, as far as this process was not born in them.
+pub fn join_cgroups(entry: &Entry, wire: &wire::Child) -> Result<()> {
+    if entry.asks {
+        wire.cgroup()?;
+    }
+    entry.join().or_fail("write", || "join the container's cgroups")
 }
 
 /// Engines give a joined user namespace together with its maps. If they are not the namespace's own, files would get

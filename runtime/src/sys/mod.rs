@@ -8,6 +8,7 @@ pub mod fs;
 pub mod keyring;
 pub mod mount;
 pub mod net;
+pub mod placeholder;
 pub mod poll;
 pub mod process;
 pub mod pty;

@@ -5,6 +5,8 @@
 //!   Hop(pidfd)   -->          the real process, when a hop was needed
 //!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
 //!             <-- Go(pid)
+//!   Cgroup       -->          moved into its cgroup, which it can't be born in (see `cgroup/entry.rs`)
+//!             <-- Go
 //!   Network      -->          network devices, moved into the namespace (only if config.json has any)
 //!             <-- Go
 //!   Time         -->          the offsets of the new time namespace, written by whoever owns this process's files
@@ -37,6 +39,8 @@ pub enum Word {
     Hop(OwnedFd),
     /// A user namespace waits for its maps.
     Map,
+    /// It stands outside of its cgroup and waits to be moved.
+    Cgroup,
     /// The network namespace waits for its devices.
     Network,
     /// A new time namespace waits for its offsets; nobody is in it yet.
@@ -62,6 +66,7 @@ const LONGEST: usize = 16 * 1024;
 
 const HOP: u8 = b'P';
 const MAP: u8 = b'M';
+const CGROUP: u8 = b'J';
 const NETWORK: u8 = b'N';
 const TIME: u8 = b'T';
 const IDMAP: u8 = b'I';
@@ -106,6 +111,12 @@ impl Child {
     pub fn map(&self) -> Result<i32> {
         self.say(&[MAP], None)?;
         self.go()
+    }
+
+    /// Asks to be moved into its cgroup and waits for it.
+    pub fn cgroup(&self) -> Result<()> {
+        self.say(&[CGROUP], None)?;
+        self.go().map(drop)
     }
 
     /// Waits for the network devices that the parent moves.
@@ -191,6 +202,7 @@ impl Parent {
             ([], _) => Ok(Word::End),
             ([HOP], Some(fd)) => Ok(Word::Hop(fd)),
             ([MAP], _) => Ok(Word::Map),
+            ([CGROUP], _) => Ok(Word::Cgroup),
             ([NETWORK], _) => Ok(Word::Network),
             ([TIME], _) => Ok(Word::Time),
             ([IDMAP, index @ ..], Some(fd)) => {
