@@ -11,3 +11,4 @@ mod objects;
 mod paths;
 mod procfs;
 mod race;
+mod verify;

@@ -46,7 +46,7 @@ fn nobody_special(uid: u32, gid: u32) -> Credentials {
 
 fn become_user(creds: &Credentials) -> pinnace::error::Result<()> {
     no_new_privs(creds)?;
-    apply(creds, None)
+    apply(creds, None).map(drop)
 }
 
 fn shown(set: CapSet) -> Vec<String> {

@@ -23,6 +23,8 @@ pub struct Entry {
     /// The unified hierarchy's door can't be walked through from here: the child says when it stands, and waits until
     /// [`Cgroup::attach`] has brought it in.
     pub asks: bool,
+    /// Where they all lead: a controller of the hierarchy ("" for v2) and the cgroup's directory.
+    places: Vec<(String, String)>,
 }
 
 impl Entry {
@@ -32,12 +34,35 @@ impl Entry {
         self.tasks.iter().try_for_each(|tasks| write_line(tasks, "0"))
     }
 
+    /// Sees that the calling process stands where the doors lead. While /proc is the host's, and before a cgroup namespace
+    /// hides the place.
+    pub fn verify(&self) -> Result<()> {
+        let file = "/proc/thread-self/cgroup";
+        let text = std::fs::read_to_string(file).or_fail("read", || format!("read {file}"))?;
+        for (controller, path) in &self.places {
+            let is = text.lines().find_map(|line| {
+                let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+                controllers.split(',').any(|name| name == controller).then_some(path)
+            });
+            if !is.is_some_and(|is| is_place(path, is)) {
+                let is = is.unwrap_or("none");
+                return Err(Error::new(
+                    Kind::Host,
+                    format!("verify: the {controller} cgroup is {is}, not {path}"),
+                )
+                .hint("the kernel did not do what it acknowledged"));
+            }
+        }
+        Ok(())
+    }
+
     /// The error of a door that was shut: what clone3 or [`Entry::join`] answered.
     pub fn refused(errno: Errno) -> Error {
         Error::os("clone3", errno, ADDING)
     }
 
-    fn open(&mut self, version: Version, dir: &Dir) -> Result<()> {
+    fn open(&mut self, version: Version, controller: &str, dir: &Dir) -> Result<()> {
+        self.places.push((controller.to_owned(), dir.path().to_owned()));
         match version {
             Version::V1 => {
                 let tasks = dir.file("tasks", OFlag::O_WRONLY);
@@ -47,6 +72,16 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// Whether the directory `path` and the line `is` of /proc/PID/cgroup mean the same cgroup. Either may have a part in front
+/// that the other lacks: a mount point, or what lies above the root of that mount.
+fn is_place(path: &str, is: &str) -> bool {
+    if is == "/" {
+        return path == host::ROOT;
+    }
+    let last = path.trim_end_matches('/').rsplit('/').next();
+    path.ends_with(is) || is.rsplit('/').next() == last
 }
 
 /// runc's words; engines and its own tests look for them.
@@ -61,7 +96,7 @@ pub(super) fn entry(cgroup: &Cgroup) -> Result<Entry> {
                 if node.recorded {
                     refuse_shut(node, &dir, true)?;
                 }
-                entry.open(node.version, &dir)?;
+                entry.open(node.version, node.controllers.first().map_or("", String::as_str), &dir)?;
             }
             // The hierarchies that count for nothing may be without us.
             Err(Errno::ENOENT)
@@ -130,7 +165,7 @@ pub(super) fn sub_entry(cgroup: &Cgroup, specs: &[String]) -> Result<Entry> {
         };
         let dir = Dir::open(&path).or_fail("openat2", || format!("{ADDING}: open {path}"))?;
         refuse_shut(node, &dir, false)?;
-        entry.open(node.version, &dir)?;
+        entry.open(node.version, node.controllers.first().map_or("", String::as_str), &dir)?;
     }
     Ok(entry)
 }
@@ -205,7 +240,7 @@ pub(super) fn entry_of_init(init: Pid) -> Result<Entry> {
     let path = host::join(host::ROOT, path);
     let dir = Dir::open(&path).or_fail("openat2", || format!("{ADDING}: open {path}"))?;
     let mut entry = Entry::default();
-    entry.open(Version::V2, &dir)?;
+    entry.open(Version::V2, "", &dir)?;
     Ok(entry)
 }
 
@@ -231,6 +266,23 @@ mod tests {
             (&["cpu:a", "cpu:b"], "invalid --cgroup argument(s): controller cpu specified multiple times"),
         ] {
             assert_eq!(parse(&words(list)).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn places() {
+        for (path, is) in [
+            ("/sys/fs/cgroup/pids/a/b", "/a/b"),
+            ("/sys/fs/cgroup/pids/b", "/docker/x/b"),
+            ("/sys/fs/cgroup", "/"),
+            ("/c/a.b", "/a.b"),
+        ] {
+            assert!(is_place(path, is), "{path} {is}");
+        }
+        for (path, is) in
+            [("/sys/fs/cgroup/pids/a/b", "/a"), ("/c/id", "/id2"), ("/c/id", "/id/x"), ("/c/id", "/")]
+        {
+            assert!(!is_place(path, is), "{path} {is}");
         }
     }
 

@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 
 use super::procfs::Proc;
 use super::root::Root;
+use super::verify::Mirror;
 use super::{Who, identity, join, limits, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -54,7 +55,8 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     schedule::exec_affinity_before_cgroup(who.process)?;
     join::join_cgroups(enter.entry, who.wire)?;
     schedule::exec_affinity_in_cgroup(who.process)?;
-    identity::purge(who, &mut vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
+    let mut mirror = Mirror::hold(who.credentials)?;
+    identity::purge(who, &mut mirror, vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
     // The launcher has lent the pid namespace: this process was born in it.
     enter_all(enter.init, enter.namespaces & !PID).map_err(|errno| match errno {
         Errno::ESRCH => Error::new(Kind::NotRunning, "container not running"),
@@ -62,6 +64,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     })?;
     if enter.namespaces & USER != 0 {
         set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
+        join::guard()?;
     }
     session::new_session()?;
     if !enter.no_new_keyring {
@@ -73,8 +76,9 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     identity::terminal(who, &Root::new(root))?;
     limits::set_own(&who.process.rlimits, enter.namespaces & USER != 0)?;
     schedule::apply(who.process, enter.linux)?;
-    identity::become_user(who, proc.as_ref())?;
+    let granted = identity::become_user(who, proc.as_ref())?;
     let program = who.program()?;
+    identity::verify(who, mirror, &granted)?;
     set_parent_death_signal(0).or_fail("prctl", || "untie the process from the runtime")?;
     who.wire.ready()?;
     who.wire.go()?;

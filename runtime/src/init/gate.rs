@@ -51,7 +51,7 @@ pub fn exec(init: &mut Init<'_>) -> Result<()> {
     }
     match &init.made.program {
         Some(program) => Err(init.who.execute(program)),
-        None => Err(Error::invalid("a step came before the program")),
+        None => Err(Error::invalid(super::TOO_EARLY)),
     }
 }
 

@@ -38,8 +38,9 @@ fn found(root: &Root, path: &Path) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Covers each path: a file with an empty file, a directory with an empty directory.
-pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
+/// Covers each path: a file with an empty file, a directory with an empty directory. Gives the device of what covers
+/// them, by which it is known; none if nothing is covered.
+pub fn mask(root: &Root, paths: &[String]) -> Result<Option<u64>> {
     let mut cover: Option<Cover> = None;
     for path in paths {
         let path = clean(Path::new(path));
@@ -58,7 +59,7 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
         let copy = clone_tree(&cover.mount, Path::new(name), false).or_fail("open_tree", failed)?;
         attach(&copy, &target).or_fail("move_mount", failed)?;
     }
-    Ok(())
+    Ok(cover.map(|cover| cover.device))
 }
 
 const FILE: &str = "file";

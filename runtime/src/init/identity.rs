@@ -9,8 +9,10 @@ use nix::fcntl::OFlag;
 
 use super::procfs::Proc;
 use super::root::{Root, shown};
+use super::verify::{Mirror, Wanted};
 use super::{Who, console, creds, devices, labels as lsm, session};
 use crate::error::{Error, OrFail, Result};
+use crate::plan::creds::CapSets;
 use crate::plan::mounts::clean;
 use crate::sys::process::close_all_but;
 use crate::sys::pty;
@@ -63,9 +65,12 @@ fn stdio(who: &Who<'_>, root: &Root) -> Result<()> {
     console::own_stdio(who.credentials.uid)
 }
 
-/// Closes every descriptor but the process's own and those in `keep`.
-pub fn purge(who: &Who<'_>, keep: &mut Vec<i32>) -> Result<()> {
-    close_all_but(3 + who.preserve_fds, keep).or_fail("close_range", || "close the runtime's descriptors")
+/// Closes every descriptor but the process's own and those in `keep`, and sees that they are closed.
+pub fn purge(who: &Who<'_>, mirror: &mut Mirror, mut keep: Vec<i32>) -> Result<()> {
+    let first = 3 + who.preserve_fds;
+    keep.extend(mirror.held());
+    close_all_but(first, &mut keep).or_fail("close_range", || "close the runtime's descriptors")?;
+    mirror.descriptors(first, &keep)
 }
 
 /// Whether the process gets labels, which are written to a procfs.
@@ -73,8 +78,9 @@ pub fn needs_proc(who: &Who<'_>) -> bool {
     who.process.apparmor_profile.is_some() || who.process.selinux_label.is_some()
 }
 
-/// Labels, working directory, ids, capabilities, no_new_privs and the filter, in the order that each needs.
-pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<()> {
+/// Labels, working directory, ids, capabilities, no_new_privs and the filter, in the order that each needs. Gives the
+/// capabilities that could be granted.
+pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<CapSets> {
     let (process, credentials) = (who.process, who.credentials);
     if let Some(proc) = proc {
         if let Some(profile) = &process.apparmor_profile {
@@ -97,7 +103,7 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<()> {
     if !credentials.no_new_privs {
         filter(who)?;
     }
-    creds::apply(credentials, proc)?;
+    let granted = creds::apply(credentials, proc)?;
     if as_root.is_err() {
         nix::unistd::chdir(&cwd).or_fail("chdir", || format!("enter working directory {}", cwd.display()))?;
         refuse_outside()?;
@@ -105,7 +111,12 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<()> {
     if credentials.no_new_privs {
         filter(who)?;
     }
-    Ok(())
+    Ok(granted)
+}
+
+/// Sees that the process is who it was to become.
+pub fn verify(who: &Who<'_>, mirror: Mirror, granted: &CapSets) -> Result<()> {
+    mirror.process(&Wanted { credentials: who.credentials, caps: granted, filtered: who.filter.is_some() })
 }
 
 /// A working directory outside the root shows as "(unreachable)" (CVE-2024-21626).

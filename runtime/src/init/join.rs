@@ -7,6 +7,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{fstat, stat};
 
 use super::Init;
+use super::verify::Mirror;
 use crate::cgroup::Entry;
 use crate::error::{Error, OrFail, Result};
 use crate::launch::{open_namespace, sibling};
@@ -48,15 +49,17 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
     if route.late & TIME != 0 {
         new_time(init)?;
     }
+    init.made.mirror = Some(Mirror::hold(&init.plan.credentials)?);
     Ok(())
 }
 
-/// Into the container's cgroups, as far as this process was not born in them.
+/// Into the container's cgroups, as far as this process was not born in them; and sees that it stands there.
 pub fn join_cgroups(entry: &Entry, wire: &wire::Child) -> Result<()> {
     if entry.asks {
         wire.cgroup()?;
     }
-    entry.join().or_fail("write", || "join the container's cgroups")
+    entry.join().or_fail("write", || "join the container's cgroups")?;
+    entry.verify()
 }
 
 /// Engines give a joined user namespace together with its maps. If they are not the namespace's own, files would get

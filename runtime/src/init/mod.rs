@@ -25,6 +25,7 @@ mod names;
 pub mod root;
 mod rootfs;
 mod tree;
+mod verify;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -35,13 +36,14 @@ use crate::hook::Status;
 use crate::net;
 use crate::net::devices::Device;
 use crate::plan::Plan;
-use crate::plan::creds::Credentials;
+use crate::plan::creds::{CapSets, Credentials};
 use crate::plan::namespaces::{NET, USER};
 use crate::seccomp::Filter;
 use crate::spec::Process;
 use crate::wire;
 use procfs::Proc;
 use root::Root;
+use verify::Mirror;
 
 pub use mounts::open_source;
 
@@ -111,6 +113,9 @@ impl Who<'_> {
     }
 }
 
+/// A step needs what an earlier one makes, which the table says otherwise.
+const TOO_EARLY: &str = "a step of init came before one that it needs";
+
 /// What steps leave for later ones.
 #[derive(Debug, Default)]
 pub struct Made {
@@ -120,6 +125,12 @@ pub struct Made {
     pub proc: Option<Proc>,
     /// Mounts that become read-only when all is in place.
     pub readonly_later: Vec<OwnedFd>,
+    /// The device of what covers masked paths.
+    pub cover: Option<u64>,
+    /// The process's view of itself, until it is verified.
+    pub mirror: Option<Mirror>,
+    /// What capabilities it was given.
+    pub granted: Option<CapSets>,
     /// This process's pid as the runtime sees it.
     pub pid: i32,
     /// The program, looked up.
@@ -142,9 +153,12 @@ const CREATE: &[Step] = &[
     ("console", |init| identity::terminal(&init.who, init.root()?)),
     ("pivot", tree::pivot),
     ("purge", purge),
+    // While there are the rights to see all of it.
+    ("inspect", |init| verify::mounts(init.plan, init.made.cover)),
     ("schedule", scheduling),
-    ("identity", |init| identity::become_user(&init.who, init.made.proc.as_ref())),
+    ("identity", become_user),
     ("program", program),
+    ("verify", verified),
     ("ready", gate::ready),
     ("gate", gate::wait),
     ("exec", gate::exec),
@@ -203,10 +217,25 @@ fn purge(init: &mut Init<'_>) -> Result<()> {
         init.proc()?;
     }
     let mut keep = vec![init.who.wire.fd().as_raw_fd(), init.gate.as_raw_fd()];
+    let Some(mirror) = &mut init.made.mirror else { return Err(Error::invalid(TOO_EARLY)) };
     keep.extend(init.made.proc.iter().map(AsRawFd::as_raw_fd));
     // Closed below: its owner must not close the number again when it may be somebody else's.
     std::mem::forget(init.made.root.take());
-    identity::purge(&init.who, &mut keep)
+    identity::purge(&init.who, mirror, keep)
+}
+
+/// Takes rights away; what is left of them is known from here on.
+fn become_user(init: &mut Init<'_>) -> Result<()> {
+    init.made.granted = Some(identity::become_user(&init.who, init.made.proc.as_ref())?);
+    Ok(())
+}
+
+/// Sees that the process is who it was to become.
+fn verified(init: &mut Init<'_>) -> Result<()> {
+    match (init.made.mirror.take(), &init.made.granted) {
+        (Some(mirror), Some(granted)) => identity::verify(&init.who, mirror, granted),
+        _ => Err(Error::invalid(TOO_EARLY)),
+    }
 }
 
 /// Looks the program up as the user will find it.
@@ -218,7 +247,7 @@ fn program(init: &mut Init<'_>) -> Result<()> {
 impl Init<'_> {
     /// The root mount; there from the rootfs step on.
     fn root(&self) -> Result<&Root> {
-        self.made.root.as_ref().ok_or_else(|| Error::invalid("a step came before the root file system"))
+        self.made.root.as_ref().ok_or_else(|| Error::invalid(TOO_EARLY))
     }
 
     /// A procfs of our own that nothing of the container can cover: the container's first, else a private one.

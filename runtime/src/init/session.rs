@@ -82,6 +82,14 @@ pub fn join_keyring(id: &str, who: Keyring) -> Result<()> {
             });
         }
     };
+    let is = keyring::session().or_fail("keyctl", || "look at the session keyring")?;
+    if !key.is(is) {
+        return Err(super::verify::differs(
+            "the session keyring",
+            format_args!("{is:?}"),
+            format_args!("{key:?}"),
+        ));
+    }
     let Keyring::Init { user_namespace } = who else { return Ok(()) };
     let what = || format!("unable to mod keyring permissions of {name}");
     let description = keyring::describe(key).or_fail("keyctl", what)?;

@@ -99,7 +99,9 @@ pub fn hide(init: &mut Init<'_>) -> Result<()> {
     let linux = init.plan.linux();
     let root = init.root()?;
     covers::readonly(root, &linux.readonly_paths)?;
-    covers::mask(root, &linux.masked_paths)
+    let cover = covers::mask(root, &linux.masked_paths)?;
+    init.made.cover = cover;
+    Ok(())
 }
 
 /// Enters the tree and leaves the host's behind.

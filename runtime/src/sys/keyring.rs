@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::check;
 
+const GET_KEYRING_ID: libc::c_int = 0;
 const JOIN_SESSION_KEYRING: libc::c_int = 1;
 const SETPERM: libc::c_int = 5;
 const DESCRIBE: libc::c_int = 6;
@@ -24,6 +25,19 @@ pub fn join_session(name: &str) -> nix::Result<Key> {
     let key = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) })?;
     // The kernel answers 0 when it is the caller's session keyring already.
     Ok(Key(if key == 0 { SESSION_KEYRING } else { key }))
+}
+
+impl Key {
+    /// Whether it is the key that `other` names; the caller's own, which has no number here, may be any.
+    pub fn is(self, other: Self) -> bool {
+        self == other || self.0 == SESSION_KEYRING
+    }
+}
+
+/// The caller's session keyring (`KEYCTL_GET_KEYRING_ID`).
+pub fn session() -> nix::Result<Key> {
+    // SAFETY: no pointers.
+    Ok(Key(check(unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION_KEYRING, 0) })?))
 }
 
 /// `type;uid;gid;permissions;description` (`KEYCTL_DESCRIBE`).
