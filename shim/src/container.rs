@@ -17,7 +17,7 @@ use crate::drive::drive;
 use crate::oom::Watch;
 use crate::options::Settings;
 use crate::process::{Exit, Process};
-use crate::stdio::{self, Streams};
+use crate::stdio::{self, Owner, Streams};
 use crate::{delete, rootfs};
 
 /// SIGKILL, the same number on every processor.
@@ -41,6 +41,7 @@ pub(crate) struct Container {
     pub bundle: PathBuf,
     pub init: Arc<Process>,
     pub oom: Option<Arc<Watch>>,
+    namespace: String,
     settings: Settings,
     handle: Handle,
     /// The end of init is the end of all.
@@ -70,8 +71,9 @@ impl Container {
     }
 
     async fn perform(runtime: &Runtime, id: &Id, request: Request) -> Result<Self> {
-        let Request { bundle, streams, settings, .. } = request;
-        let mut opened = stdio::open(&streams, &settings)?;
+        let Request { bundle, streams, settings, namespace, .. } = request;
+        let owner = Owner { id: id.as_str(), namespace: &namespace, settings: &settings };
+        let mut opened = stdio::open(&streams, owner).await?;
         let options = CreateOptions {
             bundle: bundle.clone(),
             pid_file: Some(bundle.join(delete::PID)),
@@ -99,6 +101,7 @@ impl Container {
                 init,
                 oom,
                 own_pids: handle.has_own_pids()?,
+                namespace,
                 settings,
                 handle,
                 execs: Mutex::default(),
@@ -156,7 +159,8 @@ impl Container {
         if self.init.exit().is_some() || self.held().is_some() {
             return Err(Error::new(Kind::State, "cannot exec in a stopped container"));
         }
-        let mut opened = stdio::open(&process.streams, &self.settings)?;
+        let owner = Owner { id: &process.exec_id, namespace: &self.namespace, settings: &self.settings };
+        let mut opened = stdio::open(&process.streams, owner).await?;
         let options =
             ExecOptions { process: process.spec.clone().unwrap_or_default(), ..ExecOptions::default() };
         let started = drive(self.handle.executing(&options, opened.child.take())).await?;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -15,7 +15,6 @@ use nix::sys::stat::Mode;
 use pinnace::error::{OrFail, Result};
 use pinnace::sys::fs::fd_path;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
 
 use crate::polled::polled;
 
@@ -25,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// After so many looks in vain, output is lost: long enough for containerd to be restarted.
 const LOOKS: u32 = 40;
 
+/// How long its first reader is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A FIFO.
 #[derive(Debug)]
 pub(crate) struct Fifo {
@@ -32,25 +34,33 @@ pub(crate) struct Fifo {
     keeper: Mutex<Option<OwnedFd>>,
     missed: AtomicU32,
     hurry: AtomicBool,
-    hurried: Notify,
-    /// A reader was there.
-    met: AtomicBool,
 }
 
 impl Fifo {
-    /// Opens it, without waiting for a reader.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// Opens it once its reader is there. A client opens its end in its own time; if the process could be over before,
+    /// the client would find nothing.
+    pub async fn open(path: &Path) -> Result<Self> {
         let what = || format!("open output {}", path.display());
-        let keeper = reader(path).or_fail("open", what)?;
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let writer = nix::fcntl::open(path, flags, Mode::empty()).or_fail("open", what)?;
+        let open = || nix::fcntl::open(path, flags, Mode::empty());
+        let (begin, mut pause) = (Instant::now(), Duration::from_millis(1));
+        let (writer, keeper) = loop {
+            match open() {
+                Err(Errno::ENXIO) if begin.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
+                Err(Errno::ENXIO) => {
+                    log::warn!("nobody reads {}", path.display());
+                    let keeper = reader(path).or_fail("open", what)?;
+                    break (open().or_fail("open", what)?, keeper);
+                }
+                writer => break (writer.or_fail("open", what)?, reader(path).or_fail("open", what)?),
+            }
+            pause = (2 * pause).min(Duration::from_millis(100));
+        };
         Ok(Self {
             writer: polled(writer).or_fail("epoll_ctl", what)?,
             keeper: Mutex::new(Some(keeper)),
             missed: AtomicU32::new(0),
             hurry: AtomicBool::new(false),
-            hurried: Notify::new(),
-            met: AtomicBool::new(false),
         })
     }
 
@@ -62,17 +72,6 @@ impl Fifo {
     /// The process has ended: a reader that is gone is not waited for any more.
     pub fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
-        self.hurried.notify_one();
-    }
-
-    /// Waits until a reader was there, or its process is deleted. A client opens its end in its own time, and would wait
-    /// for ever for a writer that has come and gone before.
-    pub async fn linger(&self) {
-        let mut pause = Duration::from_millis(1);
-        while !self.met.load(Ordering::Relaxed) && !self.has_reader() && !self.hurry.load(Ordering::Relaxed) {
-            let _ = tokio::time::timeout(pause, self.hurried.notified()).await;
-            pause = LOOK.min(pause * 2);
-        }
     }
 
     /// Waits for room. False: there will be none, what was to be written is lost.
@@ -112,9 +111,6 @@ impl Fifo {
             Ok(fd) => *keeper = Some(fd),
             Err(errno) => log::warn!("open an output FIFO again: {errno}"),
         }
-        if !gone {
-            self.met.store(true, Ordering::Relaxed);
-        }
         !gone
     }
 }
@@ -129,11 +125,13 @@ mod tests {
     use super::*;
 
     /// A FIFO of its own, full to the brim.
-    fn full(name: &str) -> (std::path::PathBuf, Fifo) {
+    async fn full(name: &str) -> (std::path::PathBuf, Fifo) {
         let path = std::env::temp_dir().join(format!("pinnace-fifo-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-        let fifo = Fifo::open(&path).unwrap();
+        let client = reader(&path).unwrap();
+        let fifo = Fifo::open(&path).await.unwrap();
+        drop(client);
         while nix::unistd::write(fifo.writer().get_ref(), &[7; 4096]).is_ok() {}
         (path, fifo)
     }
@@ -146,7 +144,7 @@ mod tests {
     #[test]
     fn a_reader_is_seen_and_what_is_inside_stays() {
         run(async {
-            let (path, fifo) = full("seen");
+            let (path, fifo) = full("seen").await;
             assert!(!fifo.has_reader());
             let other = reader(&path).unwrap();
             assert!(fifo.has_reader());
@@ -165,13 +163,17 @@ mod tests {
     #[test]
     fn a_client_that_comes_late_finds_the_output() {
         run(async {
-            let (path, fifo) = full("late");
+            let path = std::env::temp_dir().join(format!("pinnace-fifo-late-{}", std::process::id()));
+            nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
             let client = async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 reader(&path).unwrap()
             };
-            let (_client, ()) = tokio::join!(client, fifo.linger());
-            assert!(fifo.met.load(Ordering::Relaxed));
+            let (client, fifo) = tokio::join!(client, Fifo::open(&path));
+            let fifo = fifo.unwrap();
+            assert_eq!(nix::unistd::write(fifo.writer().get_ref(), b"late"), Ok(4));
+            drop(fifo);
+            assert_eq!(nix::unistd::read(&client, &mut [0; 9]), Ok(4));
             std::fs::remove_file(&path).unwrap();
         });
     }
@@ -179,7 +181,7 @@ mod tests {
     #[test]
     fn output_of_a_process_that_has_ended_is_lost_when_nobody_reads() {
         run(async {
-            let (path, fifo) = full("lost");
+            let (path, fifo) = full("lost").await;
             fifo.hurry();
             assert_eq!(fifo.room().await, Ok(false));
             std::fs::remove_file(&path).unwrap();

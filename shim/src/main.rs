@@ -24,6 +24,7 @@ mod polled;
 mod process;
 mod pump;
 mod reap;
+mod recorder;
 mod reply;
 mod rootfs;
 mod serve;

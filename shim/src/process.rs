@@ -192,5 +192,10 @@ impl Process {
             log::warn!("output of process {} was not taken within {} s", self.pid(), DRAIN.as_secs());
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
         }
+        let recorder = io.recorder.take();
+        drop(io);
+        if let Some(recorder) = recorder {
+            recorder.end().await;
+        }
     }
 }

@@ -25,8 +25,8 @@ const BUFFER: usize = 4096;
 pub(crate) enum Sink {
     /// A FIFO.
     Fifo(Arc<Fifo>),
-    /// A terminal's master, which is also read.
-    Terminal(Arc<AsyncFd<OwnedFd>>),
+    /// A terminal's master, which is also read, or a log program's pipe.
+    Polled(Arc<AsyncFd<OwnedFd>>),
     /// A file that is open for appending.
     File(File),
 }
@@ -36,9 +36,6 @@ pub(crate) async fn output(from: &AsyncFd<OwnedFd>, to: Sink) {
     match &to {
         Sink::Fifo(fifo) if is_pipe(from) => splice_out(from, fifo).await,
         _ => copy(from, &to).await,
-    }
-    if let Sink::Fifo(fifo) = &to {
-        fifo.linger().await;
     }
 }
 
@@ -116,7 +113,7 @@ async fn write(to: &Sink, mut bytes: &[u8]) -> Result<(), Errno> {
                 }
                 nix::unistd::write(fifo.writer().get_ref(), bytes)
             }
-            Sink::Terminal(master) => {
+            Sink::Polled(master) => {
                 ready(master, PollFlags::POLLOUT).await?;
                 nix::unistd::write(master.get_ref(), bytes)
             }

@@ -19,6 +19,7 @@ use crate::fifo::Fifo;
 use crate::options::Settings;
 use crate::polled::polled;
 use crate::pump::{self, Sink};
+use crate::recorder::{self, Recorder};
 
 /// What a request says of a process's streams.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,8 @@ pub(crate) struct Io {
     pub fifos: Vec<Weak<Fifo>>,
     /// The copier of input, which may wait for ever.
     pub input: Option<tokio::task::JoinHandle<()>>,
+    /// The program that records the output.
+    pub recorder: Option<Recorder>,
 }
 
 impl Drop for Io {
@@ -59,6 +62,7 @@ pub(crate) struct Opened {
     pub child: Option<Stdio>,
     input: Option<Input>,
     outputs: Vec<(Option<OwnedFd>, Sink)>,
+    recorder: Option<Recorder>,
 }
 
 #[derive(Debug)]
@@ -69,11 +73,28 @@ struct Input {
     pipe: Option<OwnedFd>,
 }
 
+/// Whose streams they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    /// What a log program knows the process by.
+    pub id: &'a str,
+    pub namespace: &'a str,
+    pub settings: &'a Settings,
+}
+
 /// Opens what the request names.
-pub(crate) fn open(streams: &Streams, settings: &Settings) -> Result<Opened> {
-    let mut opened = Opened { child: None, input: open_input(&streams.stdin)?, outputs: Vec::new() };
+pub(crate) async fn open(streams: &Streams, owner: Owner<'_>) -> Result<Opened> {
+    let Owner { settings, .. } = owner;
+    let input = open_input(&streams.stdin)?;
+    let mut opened = Opened { child: None, input, outputs: Vec::new(), recorder: None };
+    let recorded = recorder::is_one(&streams.stdout);
     if streams.terminal {
-        if let Some(sink) = open_sink(&streams.stdout)? {
+        if recorded {
+            let [stdout, _] = opened.record(&streams.stdout, owner).await?;
+            nonblocking(&stdout)?;
+            let pipe = polled(stdout).or_fail("epoll_ctl", || "watch a log program's pipe")?;
+            opened.outputs.push((None, Sink::Polled(Arc::new(pipe))));
+        } else if let Some(sink) = open_sink(&streams.stdout).await? {
             opened.outputs.push((None, sink));
         }
         return Ok(opened);
@@ -92,25 +113,44 @@ pub(crate) fn open(streams: &Streams, settings: &Settings) -> Result<Opened> {
             read
         }
     };
-    let mut output = |name: &str| -> Result<OwnedFd> {
-        let Some(sink) = open_sink(name)? else { return null() };
-        let (read, write) = pipe()?;
-        own(&write).or_fail("fchown", || "give the process its output")?;
-        nonblocking(&read)?;
-        opened.outputs.push((Some(read), sink));
-        Ok(write)
-    };
-    let (stdout, stderr) = (output(&streams.stdout)?, output(&streams.stderr)?);
-    opened.child = Some([stdin, stdout, stderr]);
+    let give = |write: &OwnedFd| own(write).or_fail("fchown", || "give the process its output");
+    if recorded {
+        let [stdout, stderr] = opened.record(&streams.stdout, owner).await?;
+        give(&stdout).and_then(|()| give(&stderr))?;
+        opened.child = Some([stdin, stdout, stderr]);
+        return Ok(opened);
+    }
+    let mut ends = Vec::with_capacity(2);
+    for name in [&streams.stdout, &streams.stderr] {
+        ends.push(match open_sink(name).await? {
+            None => null()?,
+            Some(sink) => {
+                let (read, write) = pipe()?;
+                give(&write)?;
+                nonblocking(&read)?;
+                opened.outputs.push((Some(read), sink));
+                write
+            }
+        });
+    }
+    opened.child = ends.try_into().ok().map(|[stdout, stderr]: [OwnedFd; 2]| [stdin, stdout, stderr]);
     Ok(opened)
 }
 
 impl Opened {
+    /// Starts the log program; the ends that the process writes to.
+    async fn record(&mut self, uri: &str, owner: Owner<'_>) -> Result<[OwnedFd; 2]> {
+        let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+        self.recorder = Some(Recorder::start(uri, owner.id, owner.namespace, [out, err]).await?);
+        Ok([stdout, stderr])
+    }
+
     /// Starts the copying. The process has its ends, or its terminal is `master`.
     pub fn attach(self, master: Option<OwnedFd>) -> Result<Io> {
         let failed = || "watch the process's streams";
         drop(self.child);
         let mut io = Io::default();
+        io.recorder = self.recorder;
         if let Some(master) = master {
             nonblocking(&master)?;
             io.master = Some(Arc::new(polled(master).or_fail("epoll_ctl", failed)?));
@@ -125,7 +165,7 @@ impl Opened {
                 }
                 (None, Some(master)) => {
                     let master = Arc::clone(master);
-                    Some(tokio::spawn(async move { pump::copy(&from, &Sink::Terminal(master)).await }))
+                    Some(tokio::spawn(async move { pump::copy(&from, &Sink::Polled(master)).await }))
                 }
                 (None, None) => None,
             };
@@ -166,7 +206,7 @@ fn open_input(name: &str) -> Result<Option<Input>> {
 }
 
 /// Where output goes; nothing for nothing.
-fn open_sink(name: &str) -> Result<Option<Sink>> {
+async fn open_sink(name: &str) -> Result<Option<Sink>> {
     let what = || format!("open output {name}");
     let path = match name.split_once("://") {
         None => name,
@@ -188,7 +228,7 @@ fn open_sink(name: &str) -> Result<Option<Sink>> {
     if !metadata.file_type().is_fifo() {
         return append(path).or_fail("open", what).map(|file| Some(Sink::File(file)));
     }
-    Ok(Some(Sink::Fifo(Arc::new(Fifo::open(Path::new(path))?))))
+    Ok(Some(Sink::Fifo(Arc::new(Fifo::open(Path::new(path)).await?))))
 }
 
 fn append(path: &str) -> std::io::Result<File> {

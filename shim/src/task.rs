@@ -105,6 +105,11 @@ async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
         let text = format!("run another runtime, {name}: not supported; leave BinaryName out");
         return Err(refuse(Code::UNIMPLEMENTED, text));
     }
+    if settings.systemd_cgroup {
+        let refused = Error::invalid("make a cgroup through systemd: not supported")
+            .hint("leave SystemdCgroup out, and let cgroupsPath be a path");
+        return Err(within("create")(refused));
+    }
     let streams = Streams {
         terminal: req.terminal,
         stdin: req.stdin.clone(),
@@ -307,7 +312,12 @@ impl Task for Tasks {
     async fn pids(&self, _: &TtrpcContext, req: PidsRequest) -> Reply<PidsResponse> {
         let container = self.container(&req.id)?;
         let execs = container.living_execs();
-        let pids = container.handle().processes().map_err(|error| failed(&error))?;
+        let mut pids = container.handle().processes().map_err(|error| failed(&error))?;
+        // A containerd that comes back takes a shim without processes for a leaked one, and what it knows of its
+        // container's end would be lost.
+        if pids.is_empty() {
+            pids.extend(i32::try_from(container.init.pid()));
+        }
         let info = |pid: u32| {
             let (exec_id, _) = execs.iter().find(|(_, exec)| *exec == pid)?;
             let details = ProcessDetails { exec_id: exec_id.clone(), ..ProcessDetails::default() };

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::symlink;
 
-use super::room::{PATH, Room};
+use super::room::{Room, SEARCH, program};
 use super::shell::{Container, Shell};
 use super::{image, kubernetes};
 use crate::host::{LIMIT, eventually};
@@ -50,7 +50,7 @@ impl Containerd {
         provide_shim(shell.room(), "containerd-shim-pinnace-v2");
         let daemon = start_with(shell.room(), &config);
         let socket = shell.room().path(SOCKET);
-        let ctr = format!("exec /usr/bin/ctr --address {socket} --namespace {namespace} \"$@\"");
+        let ctr = format!("exec {} --address {socket} --namespace {namespace} \"$@\"", program("ctr"));
         shell.script("ctr", &ctr);
         answers(&shell);
         let archive = image::oci_archive(shell.room(), &format!("docker.io/library/{}:latest", image::NAME));
@@ -121,7 +121,7 @@ fn start_with(room: &Room, more: &str) -> i32 {
 
 /// PATH with the room's shims in front, where containerd looks for what a runtime's name means.
 fn search(room: &Room) -> String {
-    format!("PATH={}:{PATH}", room.path("shims"))
+    format!("PATH={}:{}", room.path("shims"), *SEARCH)
 }
 
 /// Makes containerd find our shim under a name, if it was built beside the runtime under test.

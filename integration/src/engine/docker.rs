@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::containerd;
 use super::image;
-use super::room::Room;
+use super::room::{Room, program};
 use super::shell::{Container, Shell};
 use crate::host::{LIMIT, eventually};
 use crate::host_process::{ends_within, send};
@@ -46,10 +46,7 @@ impl Docker {
         let containerd = containerd::start(&room);
         let mut shell = Shell::new(room);
         shell.set("DOCKER_HOST", &format!("unix://{}", shell.room().path("docker.sock")));
-        // The command line tool of Debian, where there is also another.
-        if Path::new("/usr/bin/docker").exists() {
-            shell.script("docker", "exec /usr/bin/docker \"$@\"");
-        }
+        shell.script("docker", &format!("exec {} \"$@\"", program("docker")));
         shell.output(prepare);
         let answers = eventually(LIMIT, || Path::new(&containerd).exists().then_some(()));
         assert!(answers.is_some(), "containerd does not listen\n{}", shell.room().logs());

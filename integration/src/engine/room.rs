@@ -8,15 +8,32 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use nix::sched::{CloneFlags, setns};
 
 use crate::host_process::Process;
 
 /// Where engines and what they call are found; Debian's iptables is in /usr/sbin.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Other engines than the host's: a directory with their `usr/bin` and `usr/sbin`.
+const ENGINES: &str = "PINNACE_ENGINES";
+
+/// Where engines and what they call are found, those of `PINNACE_ENGINES` first.
+pub(super) static SEARCH: LazyLock<String> = LazyLock::new(|| match std::env::var(ENGINES) {
+    Ok(root) => format!("{root}/usr/sbin:{root}/usr/bin:{PATH}"),
+    Err(_) => PATH.to_owned(),
+});
+
+/// Where a program of the engines is, one that a script in the room has the name of.
+pub(super) fn program(name: &str) -> String {
+    let paths = SEARCH.split(':').map(|directory| format!("{directory}/{name}"));
+    // Of Debian, where there is also another.
+    let mut paths = paths.filter(|path| !path.starts_with("/usr/local/"));
+    paths.find(|path| Path::new(path).exists()).unwrap_or_else(|| name.to_owned())
+}
 
 /// A room; each engine has its own.
 #[derive(Debug)]
@@ -46,7 +63,12 @@ impl Room {
         }
         let cgroup = format!("/{name}");
         let mut command = Command::new(built_beside("engine-keeper"));
-        command.arg(&directory).arg(&cgroup).env("PATH", PATH).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(&directory)
+            .arg(&cgroup)
+            .env("PATH", &*SEARCH)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let child = process.child();
         let lines = child.stdin.take().expect("invariant: piped above");

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::room::{PATH, Room};
+use super::room::{Room, SEARCH};
 use super::terminal::Session;
 use crate::host::{LIMIT, eventually};
 use crate::runtime_bin::Running;
@@ -24,7 +24,7 @@ pub struct Shell {
 impl Shell {
     pub(super) fn new(room: Room) -> Self {
         let environment = vec![
-            ("PATH".to_owned(), format!("{}:{PATH}", room.path("bin"))),
+            ("PATH".to_owned(), format!("{}:{}", room.path("bin"), *SEARCH)),
             ("HOME".to_owned(), room.path("home")),
             ("ROOM".to_owned(), room.path("")),
             ("LC_ALL".to_owned(), "C".to_owned()),
@@ -40,8 +40,8 @@ impl Shell {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Makes a name stand for a program: a script that adds what only a private engine needs.
-    pub(super) fn script(&self, name: &str, body: &str) {
+    /// Makes a name stand for a program: a script in the room's `bin`.
+    pub fn script(&self, name: &str, body: &str) {
         let path = self.room.path(&format!("bin/{name}"));
         crate::host_process::without_forks(|| {
             fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("write a script");

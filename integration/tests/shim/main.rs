@@ -10,6 +10,7 @@ mod bootstrap;
 mod events;
 mod exec;
 mod loops;
+mod streams;
 mod survival;
 
 use std::sync::LazyLock;

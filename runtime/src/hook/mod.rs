@@ -155,6 +155,7 @@ impl Running {
             env: &env,
             dir: dir.as_deref(),
             stdio: [stdin.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
+            more: &[],
         })
         .map_err(|errno| Error::new(Kind::Host, format!("{}: {}", what(), errno_text(errno))))?;
         expect(pid);

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::clone::{Clone, Side, clone};
 use super::{check, fs, process, signals};
 
-/// What to run. The child leads a process group of its own, has default signals, and no descriptor but the three.
+/// What to run. The child leads a process group of its own, has default signals, and no descriptors but these.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The file.
@@ -26,7 +26,15 @@ pub struct Program<'a> {
     pub dir: Option<&'a CStr>,
     /// Standard input, output, error.
     pub stdio: [BorrowedFd<'a>; 3],
+    /// Descriptors 3 and up, at most [`MORE`].
+    pub more: &'a [BorrowedFd<'a>],
 }
+
+/// The most descriptors beside the standard ones.
+pub const MORE: usize = 3;
+
+/// As many numbers as a program can get.
+const TARGETS: RawFd = 6;
 
 /// Starts the program: its pid and pidfd once the exec has happened. The pid stays its own until it is waited for.
 pub fn spawn(program: &Program<'_>) -> nix::Result<(Pid, OwnedFd)> {
@@ -65,8 +73,8 @@ fn read(pipe: &OwnedFd, buffer: &mut [u8]) -> nix::Result<usize> {
 
 /// The child's part: returns only on failure, whose errno it has then written to `report`.
 fn child(program: &Program<'_>, args: &[*const libc::c_char], env: &[*const libc::c_char], report: RawFd) {
-    // The pipe's own descriptor may be one of 0, 1 and 2, which are about to be replaced.
-    let Ok(report) = above_stdio(report) else { return };
+    // The pipe's own descriptor may be one of those that are about to be replaced.
+    let Ok(report) = above_targets(report) else { return };
     let errno = match become_it(program, args, env) {
         Ok(never) => match never {},
         Err(errno) => errno,
@@ -82,15 +90,17 @@ fn become_it(
     env: &[*const libc::c_char],
 ) -> nix::Result<Infallible> {
     nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    let mut sources = [0; 3];
-    for (source, fd) in sources.iter_mut().zip(&program.stdio) {
-        *source = above_stdio(fd.as_raw_fd())?;
+    let mut sources = [0; 3 + MORE];
+    let mut count = 0;
+    for (source, fd) in sources.iter_mut().zip(program.stdio.iter().chain(program.more)) {
+        *source = above_targets(fd.as_raw_fd())?;
+        count += 1;
     }
-    for (target, source) in (0..).zip(sources) {
+    for (target, source) in (0..count).zip(sources) {
         // SAFETY: no pointers. Nothing in this process uses the descriptors that are replaced.
         check(unsafe { libc::syscall(libc::SYS_dup3, source, target, 0) })?;
     }
-    fs::cloexec_from(3)?;
+    fs::cloexec_from(count)?;
     signals::default_all()?;
     signals::unblock_all()?;
     if let Some(dir) = program.dir {
@@ -102,9 +112,9 @@ fn become_it(
     unreachable!("invariant: execve returns only on failure")
 }
 
-/// A close-on-exec copy with a number above 2.
-fn above_stdio(fd: RawFd) -> nix::Result<RawFd> {
+/// A close-on-exec copy with a number above those that the program gets.
+fn above_targets(fd: RawFd) -> nix::Result<RawFd> {
     // SAFETY: no pointers.
-    let copy = check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    let copy = check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, TARGETS) })?;
     RawFd::try_from(copy).map_err(|_| Errno::EBADF)
 }
