@@ -64,6 +64,30 @@ pub fn cgroup_mount(controller: &str) -> Option<PathBuf> {
     })
 }
 
+/// Where a container is limited by a controller: the mount of its v1 hierarchy, or that of v2 where it is offered.
+pub fn controller_mount(controller: &str) -> Option<PathBuf> {
+    cgroup_mount(controller).or_else(|| {
+        let unified = cgroup_mount("")?;
+        let offered = fs::read_to_string(unified.join("cgroup.controllers")).ok()?;
+        // v2 needs no controller for these two.
+        let always = ["devices", "freezer"].contains(&controller);
+        (always || offered.split_whitespace().any(|name| name == controller)).then_some(unified)
+    })
+}
+
+/// What a file of a container's cgroup says, by its name in v1 or in v2; `None` where the host has no such controller,
+/// which is noted as a skip.
+#[track_caller]
+pub fn cgroup_file(id: &str, controller: &str, v1: &str, v2: &str) -> Option<String> {
+    let Some(mount) = controller_mount(controller) else {
+        skip(&format!("no cgroup controller {controller}"));
+        return None;
+    };
+    let file = if cgroup_mount(controller).is_some() { v1 } else { v2 };
+    let path = mount.join(id).join(file);
+    Some(fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned())
+}
+
 /// True if this process has the capability of that number in its effective set.
 pub fn has_capability(number: u32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use integration::host::{LIMIT, cgroup_mount};
+use integration::host::{LIMIT, cgroup_mount, controller_mount};
 use integration::host_mounts::HostMounts;
 use integration::host_process::{self, Process};
 use integration::{Bundle, Runtime, host_leaks, skip, stand_in_lacks};
@@ -71,7 +71,7 @@ fn a_recycled_pid_is_left_alone() {
 
 #[test]
 fn cgroups_below_the_containers_go_with_it() {
-    let Some(mount) = cgroup_mount("memory") else { return skip("no cgroup v1 hierarchy of memory") };
+    let Some(mount) = controller_mount("memory") else { return skip("no cgroup controller memory") };
     let (bundle, runtime) = sleeping();
     runtime.start(&bundle);
     let deep = mount.join(bundle.id()).join("below/deeper");
@@ -196,7 +196,7 @@ fn a_read_only_state_directory_is_an_error() {
 /// Never unlimited where a limit was asked for.
 #[test]
 fn cgroups_that_are_read_only_are_an_error() {
-    let Some(mount) = cgroup_mount("memory") else { return skip("no cgroup v1 hierarchy of memory") };
+    let Some(mount) = controller_mount("memory") else { return skip("no cgroup controller memory") };
     let (mut bundle, runtime) = sleeping();
     bundle.set("/linux/resources/memory", serde_json::json!({"limit": 64 << 20}));
     let host =
@@ -261,7 +261,7 @@ fn little_memory_is_an_error_or_enough() {
 /// The runtime's own cgroup lets it fork so many times.
 #[test]
 fn few_processes_are_an_error_or_enough() {
-    let Some(mount) = cgroup_mount("pids") else { return skip("no cgroup v1 hierarchy of pids") };
+    let Some(mount) = controller_mount("pids") else { return skip("no cgroup controller pids") };
     let (mut bundle, runtime) = sleeping();
     if stand_in_lacks("the Go runtime crashes") {
         return;

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use integration::host::cgroup_mount;
+use integration::host::{cgroup_mount, controller_mount};
 use integration::{Bundle, skip, stand_in_lacks};
 use serde_json::json;
 
 #[test]
 fn more_memory_than_allowed_kills() {
-    if cgroup_mount("memory").is_none() {
-        return skip("no cgroup v1 hierarchy of memory");
+    if controller_mount("memory").is_none() {
+        return skip("no cgroup controller memory");
     }
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
@@ -24,8 +24,8 @@ fn more_memory_than_allowed_kills() {
 /// Docker and Kubernetes show nothing but the last line: it has to say what happened.
 #[test]
 fn too_little_memory_to_begin_with_is_named() {
-    if cgroup_mount("memory").is_none() {
-        return skip("no cgroup v1 hierarchy of memory");
+    if controller_mount("memory").is_none() {
+        return skip("no cgroup controller memory");
     }
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
@@ -43,8 +43,8 @@ fn too_little_memory_to_begin_with_is_named() {
 
 #[test]
 fn more_processes_than_allowed_are_not_forked() {
-    if cgroup_mount("pids").is_none() {
-        return skip("no cgroup v1 hierarchy of pids");
+    if controller_mount("pids").is_none() {
+        return skip("no cgroup controller pids");
     }
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
@@ -56,8 +56,8 @@ fn more_processes_than_allowed_are_not_forked() {
 
 #[test]
 fn a_fork_storm_is_bounded_and_deleted() {
-    if cgroup_mount("pids").is_none() {
-        return skip("no cgroup v1 hierarchy of pids");
+    if controller_mount("pids").is_none() {
+        return skip("no cgroup controller pids");
     }
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
@@ -71,8 +71,8 @@ fn a_fork_storm_is_bounded_and_deleted() {
 
 #[test]
 fn processors_are_those_allowed() {
-    if cgroup_mount("cpuset").is_none() {
-        return skip("no cgroup v1 hierarchy of cpuset");
+    if controller_mount("cpuset").is_none() {
+        return skip("no cgroup controller cpuset");
     }
     let mut bundle = Bundle::new();
     let runtime = bundle.runtime();
@@ -83,10 +83,13 @@ fn processors_are_those_allowed() {
 /// The parent's limit is below what the container asks for: the file, the value and the errno.
 #[test]
 fn limits_that_the_host_can_not_give_are_refused() {
+    let file = |v1, v2| if cgroup_mount("cpu").is_some() { v1 } else { v2 };
+    // Without the controller it is named by itself.
+    let cpuset = if controller_mount("cpuset").is_some() { "cpuset.cpus" } else { "cpuset" };
     for (pointer, value, word) in [
-        ("/linux/resources/cpu", json!({"cpus": "4000"}), "cpuset.cpus"),
-        ("/linux/resources/cpu", json!({"quota": 1, "period": 100_000}), "cpu.cfs_quota_us"),
-        ("/linux/resources/cpu", json!({"period": 5}), "cpu.cfs_period_us"),
+        ("/linux/resources/cpu", json!({"cpus": "4000"}), cpuset),
+        ("/linux/resources/cpu", json!({"quota": 1, "period": 100_000}), file("cpu.cfs_quota_us", "cpu.max")),
+        ("/linux/resources/cpu", json!({"period": 5}), file("cpu.cfs_period_us", "cpu.max")),
         ("/linux/resources/hugepageLimits", json!([{"pageSize": "3MB", "limit": 0}]), "3MB"),
     ] {
         let mut bundle = Bundle::new();

@@ -42,9 +42,13 @@ impl Docker {
             config[key] = value.clone();
         }
         let room = Room::new("docker");
-        fs::write(room.path("daemon.json"), config.to_string()).expect("write daemon.json");
         let containerd = containerd::start(&room);
         let mut shell = Shell::new(room);
+        if !shell.translates_addresses() {
+            config["iptables"] = false.into();
+            config["ip6tables"] = false.into();
+        }
+        fs::write(shell.room().path("daemon.json"), config.to_string()).expect("write daemon.json");
         shell.set("DOCKER_HOST", &format!("unix://{}", shell.room().path("docker.sock")));
         shell.script("docker", &format!("exec {} \"$@\"", program("docker")));
         shell.output(prepare);

@@ -29,7 +29,8 @@ impl Podman {
             shell.room().path("networks"),
         );
         let path = shell.room().path("containers.conf");
-        fs::write(&path, config).expect("write containers.conf");
+        let firewall = if shell.translates_addresses() { "" } else { "firewall_driver = \"none\"\n" };
+        fs::write(&path, config + firewall).expect("write containers.conf");
         // podman 5 warns on stderr, where the tests look, that cgroup v1 is deprecated.
         shell.set("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
         shell.set("CONTAINERS_CONF", &path);
