@@ -3,7 +3,7 @@
 //! never judge: whether a figure is good is for whoever reads it.
 //!
 //! ```text
-//! bench [--rounds N] [--parallel N] [--containers N] [--docs DIR]
+//! bench [--rounds N] [--parallel N] [--containers N] [--parts run,life,extremes,scale] [--docs DIR]
 //! ```
 //! `PINNACE_BIN` names the runtime (else bin/pinnace), `BENCH_ALSO` more contenders as `name=path name=path`. Needs root.
 
@@ -37,6 +37,8 @@ struct Effort {
     parallel: u32,
     /// The most containers that lie there already.
     containers: u32,
+    /// Which of `run`, `life`, `extremes` and `scale`.
+    parts: String,
 }
 
 fn main() -> ExitCode {
@@ -65,14 +67,25 @@ fn perform() -> Result<()> {
 }
 
 fn measure_all(room: &Room, contenders: &[Contender], effort: &Effort, figures: &mut Figures) -> Result<()> {
-    life::run(room, contenders, effort, figures)?;
-    life::life(room, contenders, effort, figures)?;
-    extremes::extremes(room, contenders, figures)?;
-    scale::scale(room, contenders, effort, figures)
+    let part = |name: &str| effort.parts.split(',').any(|part| part == name);
+    if part("run") {
+        life::run(room, contenders, effort, figures)?;
+    }
+    if part("life") {
+        life::life(room, contenders, effort, figures)?;
+    }
+    if part("extremes") {
+        extremes::extremes(room, contenders, figures)?;
+    }
+    if part("scale") {
+        scale::scale(room, contenders, effort, figures)?;
+    }
+    Ok(())
 }
 
 fn options() -> Result<(Effort, Option<PathBuf>)> {
-    let mut effort = Effort { rounds: 40, parallel: 100, containers: 5000 };
+    let mut effort =
+        Effort { rounds: 40, parallel: 100, containers: 5000, parts: "run,life,extremes,scale".into() };
     let mut docs = None;
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
@@ -81,6 +94,7 @@ fn options() -> Result<(Effort, Option<PathBuf>)> {
             "--rounds" => effort.rounds = value.parse()?,
             "--parallel" => effort.parallel = value.parse()?,
             "--containers" => effort.containers = value.parse()?,
+            "--parts" => effort.parts = value,
             "--docs" => docs = Some(value.into()),
             _ => return Err(format!("no such flag: {flag}").into()),
         }
