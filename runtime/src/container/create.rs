@@ -11,7 +11,7 @@ use super::attend::{Answers, Attendant, Ready};
 use super::dir::{Dir, Intent};
 use super::id::Id;
 use super::process::ProcessId;
-use super::record::{Flags, State};
+use super::record::{Flags, LaterHooks, State};
 use super::scope::Place;
 use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
 use crate::cgroup::{Cgroup, Unit};
@@ -187,6 +187,7 @@ impl Attempt<'_> {
             external_descriptors: Vec::new(),
             intel_rdt_path: None,
             intel_rdt_mon_path: None,
+            later_hooks: LaterHooks::of(&plan.spec),
         };
         dir.write_state(&state, &plan.spec)
     }

@@ -58,12 +58,12 @@ impl Container {
 
     /// Kills what is left and removes everything, then runs the poststop hooks.
     async fn destroy(self) -> Result<()> {
-        let spec = self.config();
+        let spec = if self.state.later_hooks.poststop { self.config().ok() } else { None };
         let cgroup = self.cgroup()?;
         cgroup.end().await?;
         self.dir.remove()?;
         let told = self.hook_state(Status::Stopped, 0).to_json()?;
-        let hooks = spec.ok().and_then(|spec| spec.hooks);
+        let hooks = spec.and_then(|spec| spec.hooks);
         let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();
         // The container is gone: a hook that fails is only told (runtime-spec, runtime.md#lifecycle step 13).
         run_each(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() }).await;

@@ -43,6 +43,9 @@ impl Container {
     }
 
     async fn poststart(&self) -> Result<()> {
+        if !self.state.later_hooks.poststart {
+            return Ok(());
+        }
         let spec = self.config()?;
         let hooks = spec.hooks.as_ref().and_then(|h| h.poststart().as_deref()).unwrap_or_default();
         if hooks.is_empty() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use super::dir::{Dir, Intent};
-pub use super::record::{Flags, State};
+pub use super::record::{Flags, LaterHooks, State};
 pub use crate::hook::{HookState, Status};
 
 use super::Runtime;

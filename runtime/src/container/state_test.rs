@@ -46,6 +46,7 @@ fn state(name: &str) -> State {
         external_descriptors: vec!["/dev/null".to_owned(), "pipe:[1]".to_owned(), "/dev/null".to_owned()],
         intel_rdt_path: None,
         intel_rdt_mon_path: Some("/sys/fs/resctrl/mon_groups/x".into()),
+        later_hooks: LaterHooks { poststart: false, poststop: true },
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::place::path_at;
 use super::{Process, Resources, Spec};
 use crate::error::{Error, OrFail, Result};
 
@@ -108,7 +109,7 @@ fn parse_strictly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if is_deep(bytes) {
         return Err(Error::invalid(format!("nested deeper than {MAX_DEPTH} levels")));
     }
-    serde_json::from_str(text).map_err(|e| explain::<T>(text, &e))
+    serde_json::from_str(text).map_err(|e| explain(text, &e))
 }
 
 /// The number of the line that follows on `text`.
@@ -152,13 +153,9 @@ fn is_deep(json: &[u8]) -> bool {
     false
 }
 
-/// Makes one line out of a parser's error: where in the document, what, and in which line of the file. Only now the
-/// path is asked for, since keeping it costs as much as the parsing.
-fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Error {
-    let path = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(text))
-        .err()
-        .map(|e| e.path().to_string())
-        .filter(|path| path != ".");
+/// Makes one line out of a parser's error: where in the document, what, and in which line of the file.
+fn explain(text: &str, error: &serde_json::Error) -> Error {
+    let path = path_at(text, error.line(), error.column());
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     let message = message.strip_suffix(&place).unwrap_or(&message);
@@ -168,7 +165,8 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Error 
     if shown.len() < message.len() {
         shown.push('…');
     }
-    let frame = path.as_deref().map_or(String::new(), |path| format!("{path}: "));
+    let path: String = path.chars().take(MAX_MESSAGE).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let frame = if path.is_empty() { path } else { format!("{path}: ") };
     let error = Error::invalid(format!("{frame}{shown}{place}"));
     if shown.starts_with("the file ends") { error.hint("it was cut off, or is being written") } else { error }
 }

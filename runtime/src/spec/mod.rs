@@ -5,6 +5,7 @@
 mod default;
 mod linux;
 mod load;
+mod place;
 mod process;
 mod schedule;
 mod seccomp;

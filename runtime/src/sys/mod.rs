@@ -5,6 +5,7 @@ pub mod bpf;
 pub mod clone;
 pub mod cred;
 pub mod fs;
+pub mod heap;
 pub mod keyring;
 pub mod mount;
 pub mod net;

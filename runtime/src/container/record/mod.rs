@@ -9,14 +9,15 @@ mod mount;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::de::IgnoredAny;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::id::Id;
 use super::process::ProcessId;
 use crate::error::{Error, Kind, Result};
-use crate::spec::Spec;
 use crate::spec::oci::LinuxNamespaceType as Ns;
+use crate::spec::{Spec, oci};
 
 /// What state.json says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,28 @@ pub struct State {
     pub intel_rdt_path: Option<PathBuf>,
     /// The resctrl monitoring group.
     pub intel_rdt_mon_path: Option<PathBuf>,
+    /// Which of the hooks that run after create there are in the configuration: whoever has none needs not read it.
+    pub later_hooks: LaterHooks,
+}
+
+/// Hooks that are yet to come when a container is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaterHooks {
+    /// After the start.
+    pub poststart: bool,
+    /// After the deletion.
+    pub poststop: bool,
+}
+
+impl LaterHooks {
+    /// Those of a configuration.
+    pub fn of(spec: &Spec) -> Self {
+        let some = |list: &Option<Vec<oci::Hook>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        spec.hooks.as_ref().map_or_else(Self::default, |hooks| Self {
+            poststart: some(hooks.poststart()),
+            poststop: some(hooks.poststop()),
+        })
+    }
 }
 
 /// How a container was made.
@@ -119,6 +142,10 @@ impl State {
             external_descriptors: read.external_descriptors.unwrap_or_default(),
             intel_rdt_path: read.intel_rdt_path,
             intel_rdt_mon_path: read.intel_rdt_mon_path,
+            later_hooks: read.config.hooks.map_or_else(LaterHooks::default, |hooks| LaterHooks {
+                poststart: hooks.poststart.is_some_and(|list| !list.is_empty()),
+                poststop: hooks.poststop.is_some_and(|list| !list.is_empty()),
+            }),
         })
     }
 }
@@ -168,6 +195,14 @@ struct ReadConfig {
     #[serde(default)]
     no_new_keyring: bool,
     cgroups: Option<ReadCgroups>,
+    #[serde(rename = "Hooks")]
+    hooks: Option<ReadHooks>,
+}
+
+#[derive(Deserialize)]
+struct ReadHooks {
+    poststart: Option<Vec<IgnoredAny>>,
+    poststop: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
