@@ -282,3 +282,55 @@ fn a_hundred_mounts_are_no_trouble() {
         .filter(|m| m["point"].as_str().unwrap().starts_with("/mnt/"));
     assert_eq!(there.count(), 100);
 }
+
+/// fsconfig(2) takes values of 255 bytes, engines write layers of any number into one.
+#[test]
+fn an_overlay_may_have_many_layers_and_long_names() {
+    let mut bundle = Bundle::new();
+    let runtime = bundle.runtime();
+    let layers = bundle.make_beside("layers");
+    let make = |name: &str| {
+        let path = layers.join(name);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join(name.rsplit('/').next().unwrap()), "a layer").unwrap();
+        path.display().to_string()
+    };
+    let many: Vec<String> = (0..30).map(|n| make(&format!("layer-{n}"))).collect();
+    // The parent of one that lies deep is a layer of its own, with one of the others' files.
+    let deep = make(&format!("{0}/{0}/last", "x".repeat(120)));
+    let (upper, work) = (make("upper"), make("work"));
+    fs::remove_file(layers.join("work/work")).unwrap();
+    for (lower, found) in [
+        (many.join(":"), ["layer-0", "layer-29"]),
+        // Too long for a value of its own: the text of mount(2) takes it.
+        (format!("{}:{deep}", many[..5].join(":")), ["layer-0", "last"]),
+    ] {
+        assert!(lower.len() > 255);
+        bundle.unmount("/mnt/o").mount(
+            "/mnt/o",
+            "overlay",
+            "overlay",
+            &[
+                "nosuid",
+                &format!("lowerdir={lower}"),
+                &format!("upperdir={upper}"),
+                &format!("workdir={work}"),
+            ],
+        );
+        let paths = found.map(|name| format!("file=/mnt/o/{name}"));
+        bundle.probe(&["see", &paths[0], &paths[1], "file=/mnt/o/upper", "create=/mnt/o/made"]);
+        let seen = runtime.see(&bundle);
+        for (path, text) in seen["file"].as_object().unwrap() {
+            assert_eq!(text, "a layer", "{path}");
+        }
+        assert_eq!(seen["create"]["/mnt/o/made"], "ok");
+        let made = layers.join("upper/made");
+        assert!(made.exists());
+        fs::remove_file(made).unwrap();
+    }
+    let long = vec![deep; 20].join(":");
+    bundle.unmount("/mnt/o").mount("/mnt/o", "overlay", "overlay", &[&format!("lowerdir={long}")]);
+    if !stand_in_lacks("runc hands the kernel what it cuts") {
+        runtime.run(&bundle).refuses(&["/mnt/o", "argument list too long", "4095"]);
+    }
+}

@@ -22,6 +22,8 @@ pub enum Kind {
     State,
     /// The container (or the process in it) does not run.
     NotRunning,
+    /// The kernel would not execute the process's program.
+    Program,
     /// The host refused: a system call failed, a peer did not answer.
     Host,
 }
@@ -78,6 +80,11 @@ impl Error {
     pub fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The text without the hint.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What a caller may decide on.

@@ -38,6 +38,9 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         let Some(file) = self.file.as_ref().filter(|_| self.enabled(record.metadata())) else { return };
+        if pinnace::wire::voice::forwarded(record) {
+            return;
+        }
         let level = match record.level() {
             log::Level::Warn => "warning".to_owned(),
             other => other.as_str().to_lowercase(),

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::foreground::Foreground;
 use super::grammar::Matches;
-use super::{Call, bundle, print};
+use super::{Call, bundle, logger, print};
 use crate::container::id::Id;
 use crate::container::notify::Notify;
 use crate::container::state::Container;
 use crate::container::{self, CreateOptions, Started};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Makes a container that waits for `start`.
 pub(crate) fn create(call: &Call) -> Result<u8> {
@@ -76,7 +76,11 @@ fn run_bundle(call: &Call) -> Result<u8> {
             foreground.attach(&mut started)?;
         }
         let notify = Notify::listen(&call.runtime.root.join(id.as_str()))?;
-        Container::load(&call.runtime, &id)?.start()?;
+        match Container::load(&call.runtime, &id)?.start() {
+            // The container has said it on its standard error, which is ours, and ends with its own exit code.
+            Err(error) if error.kind() == Kind::Program && foreground.is_some() => logger::beside(&error),
+            other => other?,
+        }
         Ok(notify)
     };
     let notify = match launch() {

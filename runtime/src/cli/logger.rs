@@ -13,6 +13,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::grammar::Matches;
 use crate::error::{Error, OrFail, Result};
+use crate::wire::voice::forwarded;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -70,13 +71,20 @@ pub(crate) fn fatal(text: &str) {
     }
 }
 
+/// Reports an error that whoever watches has seen already: in the log, if that is a file.
+pub(crate) fn beside(error: &Error) {
+    if LOGGER.get().is_some_and(|logger| logger.file.is_some()) {
+        log::error!("{error}");
+    }
+}
+
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) || forwarded(record) {
             return;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

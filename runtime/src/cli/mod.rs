@@ -116,6 +116,9 @@ fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcom
         logger::fatal(&error.to_string());
         return 1;
     }
+    if matches!(&outcome, Outcome::Run(command) if command.enters) && sealed.is_ok() {
+        log::debug!("{program} exeseal: using /proc/self/exe clone that nobody can write to");
+    }
     // The help is a courtesy beside the error, so that it can't be printed is no error of its own.
     let (text, status) = match outcome {
         Outcome::Run(command) => {

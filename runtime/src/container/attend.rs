@@ -87,7 +87,9 @@ impl<A: Answers> Attendant<'_, A> {
             super::limits::set_oom_score(*pid, score)?;
         }
         loop {
-            match wire.hear().await? {
+            let word = wire.hear().await?;
+            log::debug!("process {pid} says {word:?}");
+            match word {
                 Word::Hop(fd) => {
                     wait::ended(*pid, pidfd).await.or_fail("waitpid", || "wait for the hop")?;
                     *pid = pid_of(&fd)?;

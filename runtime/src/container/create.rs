@@ -71,6 +71,14 @@ pub async fn creating(
             return Err(error);
         }
     };
+    log::debug!(
+        "create {id}: bundle {}, root {}, {} mounts, {} devices, cgroups {:?}",
+        options.bundle.display(),
+        plan.rootfs.path.display(),
+        plan.mounts.len(),
+        plan.linux().devices.len(),
+        cgroup.paths()
+    );
     let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup, unit };
     let outcome = attempt.perform(&bytes, stdio).await;
     if outcome.is_err() {
@@ -102,7 +110,9 @@ impl Attempt<'_> {
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let resources = linux.resources.clone().unwrap_or_default();
         cgroup.create(&resources)?;
+        log::debug!("cgroups are made, with their limits");
         let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
+        log::debug!("process {} is ready behind its gate", ready.pid);
         self.record(&ready)?;
         if let Some(path) = &options.pid_file {
             super::pid_file::write(path, ready.pid)?;
@@ -194,6 +204,7 @@ impl Attempt<'_> {
 
     /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
     async fn undo(&self) {
+        log::debug!("take away what the failed create of {} has made", self.id);
         if let Err(error) = self.cgroup.end().await {
             log::warn!("clean up after a failed create: {error}");
         }

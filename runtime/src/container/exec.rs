@@ -55,6 +55,7 @@ impl Container {
         for namespace in &linux.namespaces {
             flags |= flag(namespace.typ());
         }
+        log::debug!("exec in {}: {:?}, cgroups {:?}", self.state.id, options.process.args, options.cgroups);
         let preserve_fds = super::listen::preserved_for_exec(options.preserve_fds)?;
         let born = launch::launch(&namespaces, route, &entry, |wire| {
             let who = Who {

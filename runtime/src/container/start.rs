@@ -13,6 +13,7 @@ use super::state::{Container, Status};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::hook::{HookKind, Setting, run_all};
 use crate::wait;
+use crate::wire::byte_kind;
 
 impl Container {
     /// Runs the container's program. Returns once it runs and the poststart hooks are done.
@@ -37,6 +38,7 @@ impl Container {
                 ));
             }
         }
+        log::debug!("start {}: open the gate of process {}", self.state.id, self.state.init.pid);
         let path = self.dir.fifo();
         open_gate(&path).await?;
         self.poststart().await
@@ -97,9 +99,12 @@ async fn open_gate(path: &Path) -> Result<()> {
 async fn wait_for_program(answer: OwnedFd) -> Result<()> {
     let failed = || "wait for the container's program";
     wait::hung_up(answer.as_fd()).await;
-    let mut text = String::new();
-    File::from(answer).read_to_string(&mut text).or_fail("read", failed)?;
+    let mut text = Vec::new();
+    File::from(answer).read_to_end(&mut text).or_fail("read", failed)?;
     // Our own byte is still there if init died before it could read it.
-    let text = text.trim_start_matches('0');
-    if text.is_empty() { Ok(()) } else { Err(Error::new(Kind::Host, text)) }
+    let start = text.iter().position(|byte| *byte != b'0').unwrap_or(text.len());
+    match &text[start..] {
+        [] => Ok(()),
+        [kind, text @ ..] => Err(Error::new(byte_kind(*kind), String::from_utf8_lossy(text))),
+    }
 }

@@ -14,7 +14,7 @@ use super::verify::Mirror;
 use super::{Who, identity, join, limits, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::plan::namespaces::{PID, USER};
+use crate::plan::namespaces::{PID, USER, names};
 use crate::spec::Linux;
 use crate::sys::process::{enter_all, set_parent_death_signal, set_root_ids};
 
@@ -51,6 +51,7 @@ pub fn run(enter: &Enter<'_>) -> Error {
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
     join::guard()?;
+    log::debug!("nsexec container setup: enter namespaces {}", names(enter.namespaces));
     who.stdio.map_or(Ok(()), session::take_stdio)?;
     schedule::exec_affinity_before_cgroup(who.process)?;
     join::join_cgroups(enter.entry, who.wire)?;
@@ -62,6 +63,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
         Errno::ESRCH => Error::new(Kind::NotRunning, "container not running"),
         errno => Error::os("setns", errno, "enter the container's namespaces"),
     })?;
+    log::debug!("child process in init(): session, terminal, limits, identity");
     if enter.namespaces & USER != 0 {
         set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
         join::guard()?;
@@ -82,5 +84,8 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     set_parent_death_signal(0).or_fail("prctl", || "untie the process from the runtime")?;
     who.wire.ready()?;
     who.wire.go()?;
+    // The wording is runc's: scripts look for it.
+    log::debug!("setns_init: about to exec {}", program.shown());
+    who.wire.take_voice();
     Err(who.execute(&program))
 }

@@ -11,12 +11,16 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::hook::{HookKind, Setting, Status, run_all};
 use crate::sys::process::{close, set_parent_death_signal};
 use crate::wait;
+use crate::wire::kind_byte;
 
 /// Tells the runtime that everything is set up and dropped.
 pub fn ready(init: &mut Init<'_>) -> Result<()> {
     // From here on the container outlives the runtime.
     set_parent_death_signal(0).or_fail("prctl", || "untie init from the runtime")?;
+    // The wording is runc's: scripts look for it.
+    log::debug!("init: closing the pipe to signal completion");
     init.who.wire.ready()?;
+    init.who.wire.take_voice();
     // The wire is of no more use; only the gate stays, and a seccomp listener until the runtime has taken its copy and
     // the program takes over. The filter is loaded by now: only what every profile allows may be called.
     if let Some(proc) = init.made.proc.take() {
@@ -59,6 +63,11 @@ pub fn exec(init: &mut Init<'_>) -> Result<()> {
 pub fn report(init: &Init<'_>, error: &Error) {
     // After `ready` the wire is closed and this fails, which is all right.
     init.who.wire.fail(error);
-    let text = error.to_string();
-    let _ = nix::unistd::write(init.gate, text.as_bytes().get(..4096).unwrap_or(text.as_bytes()));
+    let mut answer = vec![kind_byte(error.kind())];
+    answer.extend(error.to_string().bytes().take(4000));
+    let _ = nix::unistd::write(init.gate, &answer);
+    if error.kind() == Kind::Program {
+        // As runc: what the engine shows of the container is what its program would have said.
+        let _ = nix::unistd::write(std::io::stderr(), format!("{}\n", error.text()).as_bytes());
+    }
 }

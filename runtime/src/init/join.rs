@@ -20,6 +20,8 @@ use crate::wire;
 pub fn join(init: &mut Init<'_>) -> Result<()> {
     guard()?;
     let (plan, route) = (init.plan, init.plan.route);
+    // The wording is runc's: scripts look for it.
+    log::debug!("nsexec container setup: {}", plan.namespaces);
     if route.hop {
         enter(plan)?;
         if route.unshare & USER != 0 {

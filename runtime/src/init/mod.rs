@@ -15,6 +15,7 @@ mod cgroupfs;
 mod copy_up;
 mod devices;
 pub mod enter;
+mod filesystem;
 mod gate;
 mod hide;
 mod hooks;
@@ -99,6 +100,13 @@ pub struct Program {
     env: Vec<String>,
 }
 
+impl Program {
+    /// Its path, for a message.
+    fn shown(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+}
+
 impl Who<'_> {
     /// Looks the program up as the user finds it.
     fn program(&self) -> Result<Program> {
@@ -167,8 +175,8 @@ const CREATE: &[Step] = &[
 /// Runs the table. Comes back only when a step has failed, which the runtime has been told.
 pub fn run(mut init: Init<'_>) -> Error {
     for (name, step) in CREATE {
+        log::debug!("init: {name}");
         if let Err(error) = step(&mut init) {
-            log::debug!("step {name} failed");
             gate::report(&init, &error);
             // The descriptors behind the plan may be closed by now: nothing may be dropped.
             std::mem::forget(init);
@@ -180,6 +188,8 @@ pub fn run(mut init: Init<'_>) -> Error {
 
 /// A session and a keyring of its own, and all CPUs.
 fn session(init: &mut Init<'_>) -> Result<()> {
+    // The wording is runc's: scripts look for it.
+    log::debug!("child process in init(), in its namespaces and cgroups");
     init.who.stdio.map_or(Ok(()), session::take_stdio)?;
     session::new_session()?;
     schedule::reset_affinity();

@@ -1,5 +1,6 @@
 //! config.json's mounts: each made detached, given its attributes, then attached by descriptor inside the root.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -7,15 +8,13 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 
 use super::copy_up::copy_up;
+use super::filesystem::FileSystem;
 use super::root::{Make, Root, is_directory, on_proc, shown, stat};
 use crate::error::{Error, OrFail, Result};
 use crate::plan::mounts::{Kind, Mount};
 use crate::plan::options::MountOptions;
 use crate::spec::BELOW_PROC;
-use crate::sys::mount::{
-    Attr, attach, clone_tree, fs_message, fsconfig_create, fsconfig_flag, fsconfig_string, fsmount, fsopen,
-    set_attr,
-};
+use crate::sys::mount::{Attr, attach, clone_tree, set_attr};
 
 /// What a bind mount's options decide, beside its access times; other attributes are the kernel's own.
 const PLAIN_ATTRS: u64 = libc::MOUNT_ATTR_RDONLY
@@ -111,53 +110,20 @@ fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> R
         root.ensure(&mount.target, Make::Directory)?
     };
     refuse_below_proc(&target, mount, name == "proc")?;
-    let fs = fsopen(name).map_err(|errno| {
-        let error = Error::os("fsopen", errno, format!("open file system {name}"));
-        if errno == Errno::ENODEV {
-            error.hint("the kernel has no such file system: see /proc/filesystems")
-        } else {
-            error
-        }
-    })?;
-    let configured = (|| {
-        if let Some(source) = source.filter(|s| !s.is_empty()) {
-            fsconfig_string(&fs, "source", source)?;
-        }
-        for word in &options.super_flags {
-            fsconfig_flag(&fs, word)?;
-        }
-        for (key, value) in &options.data {
-            match value {
-                Some(value) => fsconfig_string(&fs, key, value)?,
-                None => fsconfig_flag(&fs, key)?,
-            }
-        }
-        if name == "tmpfs" && !made && !options.data.iter().any(|(key, _)| key == "mode") {
-            // A tmpfs over a directory of the image keeps that directory's mode.
-            let bits = stat(&target)?.st_mode & 0o7777;
-            fsconfig_string(&fs, "mode", &format!("{bits:o}"))?;
-        }
-        fsconfig_create(&fs)
-    })();
-    configured.map_err(|errno| fs_error(&fs, "fsconfig", errno, name))?;
-    let detached = fsmount(&fs, options.set).map_err(|errno| fs_error(&fs, "fsmount", errno, name))?;
+    let mut data = Cow::Borrowed(&options.data[..]);
+    if name == "tmpfs" && !made && !data.iter().any(|(key, _)| key == "mode") {
+        // A tmpfs over a directory of the image keeps that directory's mode.
+        let bits = stat(&target).or_fail("fstat", || shown("look at", &mount.target))?.st_mode & 0o7777;
+        data.to_mut().push(("mode".to_owned(), Some(format!("{bits:o}"))));
+    }
+    let source = source.filter(|source| !source.is_empty());
+    let detached = FileSystem { name, source, options, data }.mount()?;
     if options.copy_up {
         copy_up(root, mount, &detached, &target)?;
     } else {
         finish(&detached, &target, mount)?;
     }
     Ok(detached)
-}
-
-fn fs_error(fs: &OwnedFd, call: &str, errno: Errno, name: &str) -> Error {
-    let error = Error::os(call, errno, format!("make {name} file system"));
-    match fs_message(fs) {
-        Some(message) => error.hint(format!("the kernel says: {message}")),
-        None if errno == Errno::EPERM => error.hint(
-            "in a user namespace the host's own mount of it must be fully visible, and its namespace owned",
-        ),
-        None => error,
-    }
 }
 
 fn plain_directory(root: &Root, mount: &Mount) -> Result<(OwnedFd, bool)> {

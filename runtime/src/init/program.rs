@@ -167,7 +167,7 @@ pub fn execute(path: &Path, args: &[String], env: &[String]) -> Error {
 }
 
 fn failed(path: &Path, errno: Errno) -> Error {
-    let error = Error::new(Kind::Host, format!("exec {}: {}", path.display(), errno_text(errno)));
+    let error = Error::new(Kind::Program, format!("exec {}: {}", path.display(), errno_text(errno)));
     match refusal::of_exec(path, errno) {
         Some(hint) => error.hint(hint),
         None => error,

@@ -51,7 +51,18 @@ pub fn reset_affinity() {
 /// The CPUs on which an exec may run until it has joined the container's cgroup.
 pub fn exec_affinity_before_cgroup(process: &Process) -> Result<()> {
     match Affinity::decide(process.exec_cpu_affinity.as_ref())?.initial {
-        Some(mask) => set_affinity(&mask, "initial"),
+        Some(mask) => {
+            set_affinity(&mask, "initial")?;
+            // The wording is runc's: scripts look for it. The mask is as the kernel has taken it.
+            if log::log_enabled!(log::Level::Debug)
+                && let Ok(words) = sched::affinity(mask.words().len())
+            {
+                let hex: String = words.iter().rev().map(|word| format!("{word:016x}")).collect();
+                let pid = std::process::id();
+                log::debug!("nsexec[{pid}]: affinity: 0x{}", hex.trim_start_matches('0'));
+            }
+            Ok(())
+        }
         None => Ok(()),
     }
 }

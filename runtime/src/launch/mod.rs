@@ -59,6 +59,7 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
     match unsafe { clone(&how) }.map_err(clone_error)? {
         Side::Child => {
             drop(parent_end);
+            child_end.give_voice();
             // `child` comes back only with a failure, which it has told over the wire. By then its descriptors may be
             // closed: their owners, this one too, end with the process and are never dropped.
             let _ = child(&child_end);
@@ -66,6 +67,7 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
         }
         Side::Parent(pid, pidfd) => {
             expect(pid);
+            log::debug!("clone3: process {pid}, flags {flags:#x}, into a cgroup: {}", how.cgroup.is_some());
             Ok(Born { pid, pidfd, wire: parent_end })
         }
     }

@@ -1,5 +1,6 @@
 //! Which namespaces are made, which are joined, and by whom: the route of a birth. Pure; it opens nothing.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::spec::oci::{LinuxNamespace, LinuxNamespaceType};
@@ -33,6 +34,12 @@ pub fn name(flag: u64) -> &'static str {
     }
 }
 
+/// What config.json calls the namespaces of these flags, for a message.
+pub fn names(flags: u64) -> String {
+    let all = [USER, MOUNT, PID, NET, IPC, UTS, CGROUP, TIME];
+    all.iter().filter(|flag| flags & **flag != 0).map(|flag| name(*flag)).collect::<Vec<_>>().join(" ")
+}
+
 /// CLONE_NEWTIME.
 pub const TIME: u64 = 0x80;
 /// CLONE_NEWNS.
@@ -57,6 +64,16 @@ pub struct Namespaces {
     pub new: u64,
     /// Those to join: `CLONE_NEW*` and the path.
     pub join: Vec<(u64, PathBuf)>,
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "make namespaces [{}], join [", names(self.new))?;
+        for (index, (flag, path)) in self.join.iter().enumerate() {
+            write!(f, "{}{} {}", if index == 0 { "" } else { ", " }, name(*flag), path.display())?;
+        }
+        f.write_str("]")
+    }
 }
 
 impl Namespaces {

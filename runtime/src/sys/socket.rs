@@ -34,6 +34,13 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> nix:
     }
 }
 
+/// Writes one packet to the descriptor with this number: for a process that does not own it any more, or does not yet
+/// know who does. One that is closed gives EBADF.
+pub fn write_to_number(fd: RawFd, bytes: &[u8]) -> nix::Result<usize> {
+    // SAFETY: the number is used for this one call; write(2) checks it.
+    nix::unistd::write(unsafe { BorrowedFd::borrow_raw(fd) }, bytes)
+}
+
 /// Receives one packet into `buffer`: its length (0: the peer is gone) and the descriptor that came with it.
 pub fn recv(socket: impl AsFd, buffer: &mut [u8]) -> nix::Result<(usize, Option<OwnedFd>)> {
     let mut space = nix::cmsg_space!([RawFd; 4]);

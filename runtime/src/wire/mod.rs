@@ -19,11 +19,14 @@
 //!   Listener(n)  -->          descriptor n of the child, to seccomp's listenerPath
 //!   Ready        -->          limits set, pid file written; create returns
 //!             <-- Go          (only exec waits for it)
+//!   Log(line)    -->          at any time: a line for the runtime's log
 //!   Fail(error)  -->          at any time, the last word
 //! ```
 //! End of file before Ready: the child was killed. End of file after it: the program runs.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+pub mod voice;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -75,6 +78,7 @@ const CONSOLE: u8 = b'C';
 const LISTENER: u8 = b'L';
 const READY: u8 = b'R';
 const FAIL: u8 = b'F';
+const LOG: u8 = b'D';
 const GO: u8 = b'G';
 
 /// The child's end.
@@ -156,6 +160,16 @@ impl Child {
         self.say(&[LISTENER, a, b, c, d], None)
     }
 
+    /// What this process logs from now on is said here: it was cloned, and the log belongs to the runtime.
+    pub fn give_voice(&self) {
+        voice::give(self.0.as_raw_fd());
+    }
+
+    /// What this process logs from now on is lost: the wire is about to be closed.
+    pub fn take_voice(&self) {
+        voice::take();
+    }
+
     /// The last word of a child that succeeded.
     pub fn ready(&self) -> Result<()> {
         self.say(&[READY], None)
@@ -188,14 +202,20 @@ impl Child {
 }
 
 impl Parent {
-    /// The next word.
+    /// The next word. Lines for the log are logged on the way.
     pub async fn hear(&self) -> Result<Word> {
-        wait::readable(self.0.as_fd()).await;
         let mut buffer = vec![0; LONGEST];
-        let (length, fd) = match socket::recv(&self.0, &mut buffer) {
-            Ok(packet) => packet,
-            Err(Errno::ECONNRESET) => return Ok(Word::End),
-            Err(errno) => return Err(Error::os("recvmsg", errno, "listen to the container's init")),
+        let (length, fd) = loop {
+            wait::readable(self.0.as_fd()).await;
+            let (length, fd) = match socket::recv(&self.0, &mut buffer) {
+                Ok(packet) => packet,
+                Err(Errno::ECONNRESET) => return Ok(Word::End),
+                Err(errno) => return Err(Error::os("recvmsg", errno, "listen to the container's init")),
+            };
+            match buffer.get(..length) {
+                Some([LOG, line @ ..]) if voice::log(line) => {}
+                _ => break (length, fd),
+            }
         };
         let odd = || Error::new(Kind::Host, "the container's init said something that is no word");
         match (buffer.get(..length).unwrap_or_default(), fd) {
@@ -248,20 +268,23 @@ fn shortened(text: &str) -> String {
     format!("{} ... {}", lossy(&bytes[..half]), lossy(&bytes[bytes.len() - half..]))
 }
 
-const KINDS: [(Kind, u8); 6] = [
+const KINDS: [(Kind, u8); 7] = [
     (Kind::Host, b'h'),
     (Kind::Invalid, b'i'),
     (Kind::NotFound, b'n'),
     (Kind::Exists, b'e'),
     (Kind::State, b's'),
     (Kind::NotRunning, b'r'),
+    (Kind::Program, b'p'),
 ];
 
-fn kind_byte(kind: Kind) -> u8 {
+/// A kind of error as one letter.
+pub fn kind_byte(kind: Kind) -> u8 {
     KINDS.iter().find(|(k, _)| *k == kind).map_or(b'h', |(_, byte)| *byte)
 }
 
-fn byte_kind(byte: u8) -> Kind {
+/// The kind of error that a letter stands for.
+pub fn byte_kind(byte: u8) -> Kind {
     KINDS.iter().find(|(_, b)| *b == byte).map_or(Kind::Host, |(kind, _)| *kind)
 }
 
