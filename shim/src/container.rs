@@ -60,6 +60,7 @@ impl Container {
         let runtime = Runtime {
             root: request.settings.root(&request.namespace),
             systemd_cgroup: request.settings.systemd_cgroup,
+            ..Runtime::default()
         };
         delete::remember(&request.bundle, &runtime.root)?;
         let target = request.bundle.join("rootfs");

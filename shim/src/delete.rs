@@ -42,7 +42,7 @@ pub(crate) fn delete(flags: &Flags) -> Result<()> {
     };
     let id = Id::parse(&flags.id)?;
     if root.join(id.as_str()).exists() {
-        delete_forced(&Runtime { root, systemd_cgroup: false }, &id)?;
+        delete_forced(&Runtime { root, ..Runtime::default() }, &id)?;
     }
     rootfs::unmount(&bundle.join("rootfs"));
     if let Ok(address) = std::fs::read_to_string(bundle.join("address"))

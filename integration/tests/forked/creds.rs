@@ -38,6 +38,7 @@ fn nobody_special(uid: u32, gid: u32) -> Credentials {
         uid: Uid::new(uid).unwrap(),
         gid: Gid::new(gid).unwrap(),
         groups: Vec::new(),
+        keep_groups: false,
         umask: 0o22,
         caps: CapSets::default(),
         no_new_privs: false,

@@ -36,6 +36,16 @@ struct Place<'c> {
 
 /// See [`Cgroup::create`].
 pub(super) fn create(cgroup: &Cgroup, r: &Resources) -> Result<()> {
+    if cgroup.nodes.is_empty() {
+        // Device rules are in every engine's config.json, and a container without a cgroup can't have any.
+        return match v2::settings(r)?.first() {
+            None => Ok(()),
+            Some(group) => {
+                Err(Error::invalid(format!("limit {}: the container has no cgroup", group.controller))
+                    .hint("leave linux.resources out, or --cgroup-manager=disabled"))
+            }
+        };
+    }
     let (v1, v2) = groups(cgroup, r, None)?;
     let plan = Plan { v1, v2, devices: Policy::new(&r.devices)? };
     let mut made = Vec::new();

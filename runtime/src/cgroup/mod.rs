@@ -148,6 +148,11 @@ impl Cgroup {
         self
     }
 
+    /// No place of its own: the container stays where the caller is, and nothing can be limited.
+    pub fn none() -> Self {
+        Self { nodes: Vec::new(), given: false, rootless: None }
+    }
+
     /// The place that [`Cgroup::paths`] once described (`cgroup_paths` of a state file).
     pub fn from_paths(paths: &BTreeMap<String, String>) -> Result<Self> {
         place::from_paths(paths)
@@ -156,8 +161,8 @@ impl Cgroup {
     /// Whether the caller is without privileges over cgroups (`--rootless`): then, where no place and no limit was asked
     /// for, a cgroup that can't be made is done without. Left out, that is so for every user but the host's root.
     #[must_use]
-    pub fn rootless(mut self, rootless: bool) -> Self {
-        self.rootless = Some(rootless);
+    pub fn rootless(mut self, rootless: Option<bool>) -> Self {
+        self.rootless = rootless;
         self
     }
 

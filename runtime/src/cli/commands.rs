@@ -27,6 +27,7 @@ const fn text(name: &'static str, value: &'static str, help: &'static str) -> Fl
 
 const BUNDLE: Flag =
     flag("bundle", "b", Kind::Text, "DIR", "the bundle's directory (default: the current one)");
+const CONFIG: Flag = flag("config", "f", Kind::Text, "FILE", "config.json to use instead of the bundle's");
 const CONSOLE_SOCKET: Flag = text(
     "console-socket",
     "PATH",
@@ -46,7 +47,7 @@ const FORMAT: Flag = flag("format", "f", Kind::Text, "table|json", "how to print
 /// Everything that can be said to the program.
 pub(crate) static GRAMMAR: Grammar = Grammar { global: &GLOBAL, commands: &COMMANDS };
 
-static GLOBAL: [Flag; 7] = [
+static GLOBAL: [Flag; 8] = [
     switch("debug", "", "log more"),
     text("log", "PATH", "file to append the log to (default: standard error)"),
     text("log-format", "text|json", "how to write the log (default: text)"),
@@ -57,6 +58,11 @@ static GLOBAL: [Flag; 7] = [
     ),
     switch("systemd-cgroup", "", "let systemd make the cgroups; cgroupsPath is then slice:prefix:name"),
     text("rootless", "true|false|auto", "go on without the right to cgroups (default: auto)"),
+    text(
+        "cgroup-manager",
+        "cgroupfs|systemd|disabled",
+        "who makes the cgroups; disabled: the container stays in the caller's",
+    ),
     text("criu", "PATH", ""),
 ];
 
@@ -91,7 +97,7 @@ static COMMANDS: [Command; 18] = [
             "create",
             "create a container and stop before its process",
             "Sets everything up as the bundle's config.json says. The process waits until \"start\".",
-            &[BUNDLE, CONSOLE_SOCKET, PIDFD_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
+            &[BUNDLE, CONFIG, CONSOLE_SOCKET, PIDFD_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS],
             create::create,
         )
     },
@@ -224,8 +230,9 @@ static COMMANDS: [Command; 18] = [
     Command { usage: "", operands: Operands::exactly(0), ..plain("manual", "", "", &[], manual::page) },
 ];
 
-static RUN: [Flag; 10] = [
+static RUN: [Flag; 11] = [
     BUNDLE,
+    CONFIG,
     CONSOLE_SOCKET,
     PIDFD_SOCKET,
     DETACH,

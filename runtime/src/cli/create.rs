@@ -1,9 +1,10 @@
 //! `create` and `run`: from a bundle to a container that waits, and on to one that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::foreground::Foreground;
 use super::grammar::Matches;
+use super::root::absolute;
 use super::{Call, bundle, logger, print};
 use crate::container::id::Id;
 use crate::container::notify::Notify;
@@ -34,6 +35,7 @@ fn options(call: &Call, bundle: PathBuf) -> Result<CreateOptions> {
         console_socket: bundle::beside(&bundle, matches.path("console-socket")),
         pidfd_socket: bundle::beside(&bundle, matches.path("pidfd-socket")),
         pid_file: bundle::pid_file(call)?,
+        config: matches.path("config").map(|path| absolute(Path::new(path))).transpose()?,
         no_pivot: matches.on("no-pivot"),
         no_new_keyring: matches.on("no-new-keyring"),
         preserve_fds: preserve_fds(matches)?,

@@ -154,7 +154,18 @@ impl Call {
                 "invalid value {rootless:?} for flag -rootless: parse error"
             )));
         }
-        let runtime = Runtime { root: root::resolve(given)?, systemd_cgroup: matches.on("systemd-cgroup") };
+        let (systemd_cgroup, no_cgroup) = match matches.path("cgroup-manager") {
+            None => (matches.on("systemd-cgroup"), false),
+            Some("cgroupfs") => (false, false),
+            Some("systemd") => (true, false),
+            Some("disabled") => (false, true),
+            Some(other) => {
+                return Err(Error::invalid(format!("unknown cgroup manager specified {other:?}"))
+                    .hint("use cgroupfs, systemd or disabled"));
+            }
+        };
+        let rootless = matches.path("rootless").and_then(truth);
+        let runtime = Runtime { root: root::resolve(given)?, systemd_cgroup, no_cgroup, rootless };
         Ok(Self { program, root_given: given.is_some(), runtime, matches })
     }
 

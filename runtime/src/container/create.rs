@@ -20,9 +20,9 @@ use crate::hook::{HookKind, HookState, Setting, Status, run_all};
 use crate::init::{self, Init, Who};
 use crate::launch;
 use crate::net;
-use crate::plan::Plan;
 use crate::plan::mounts::Kind;
 use crate::plan::namespaces::USER;
+use crate::plan::{Plan, annotations};
 use crate::seccomp::{self, Filter};
 use crate::spec;
 use crate::sys::wait::release;
@@ -90,6 +90,7 @@ pub async fn creating(
 /// One attempt to make a container; it knows what there is to undo.
 struct Attempt<'a> {
     id: &'a Id,
+    runtime: &'a Runtime,
     options: &'a CreateOptions,
     plan: &'a Plan,
     dir: &'a Dir,
@@ -107,6 +108,11 @@ impl Attempt<'_> {
         notify::make_dir(dir.path())?;
         let gate = make_gate(dir)?;
         let linux = plan.linux();
+        if let (Some(profile), true) =
+            (&linux.seccomp, annotations::refuses_unknown_calls(&plan.spec.annotations))
+        {
+            seccomp::refuse_unknown(profile)?;
+        }
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let resources = linux.resources.clone().unwrap_or_default();
         cgroup.create(&resources)?;
@@ -130,6 +136,10 @@ impl Attempt<'_> {
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
         let mut sources = open_sources(plan);
         let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
+        let hook_files = match &plan.spec.hooks {
+            Some(_) => Files::open(&plan.spec.annotations)?,
+            None => Files::default(),
+        };
         let net_devices = net::devices::look(&plan.linux().net_devices)?;
         let preserve_fds = listen::preserved(options.preserve_fds)?;
         let born = launch::launch(&plan.namespaces, plan.route, &entry, |wire| {
@@ -151,6 +161,7 @@ impl Attempt<'_> {
                 sources: &mut sources,
                 net_devices: &net_devices,
                 hook_state: &spec_state,
+                hook_files: &hook_files,
                 no_new_keyring: options.no_new_keyring,
                 made: init::Made::default(),
             })

@@ -66,7 +66,15 @@ impl Container {
         let hooks = spec.and_then(|spec| spec.hooks);
         let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();
         // The container is gone: a hook that fails is only told (runtime-spec, runtime.md#lifecycle step 13).
-        run_each(HookKind::Poststop, hooks, Setting { state: &told, ..Setting::default() }).await;
+        if hooks.is_empty() {
+            return Ok(());
+        }
+        let files = Files::open(&self.state.annotations).unwrap_or_else(|error| {
+            log::warn!("{error}");
+            Files::default()
+        });
+        let setting = Setting { state: &told, files: Some(&files), ..Setting::default() };
+        run_each(HookKind::Poststop, hooks, setting).await;
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::init::Who;
 use crate::init::enter::{self, Enter};
 use crate::launch;
+use crate::plan::annotations::keeps_groups;
 use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{Namespaces, PID, Route, flag};
 use crate::seccomp;
@@ -46,7 +47,8 @@ impl Container {
         let spec = self.config()?;
         let linux = spec.linux.unwrap_or_default();
         console::check_exec(&options.process, options.console_socket.is_some())?;
-        let credentials = Credentials::decide(&options.process)?;
+        let mut credentials = Credentials::decide(&options.process)?;
+        credentials.keep_groups = keeps_groups(&spec.annotations);
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let init = self.init()?;
         let entry = self.exec_entry(options)?;

@@ -43,11 +43,16 @@ pub struct Runtime {
     pub root: PathBuf,
     /// Cgroups are made by systemd.
     pub systemd_cgroup: bool,
+    /// No cgroup is made: a container stays in that of the caller.
+    pub no_cgroup: bool,
+    /// Whether cgroups that can't be made are done without where nothing depends on them; none: that depends on who
+    /// the caller is.
+    pub rootless: Option<bool>,
 }
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { root: "/run/pinnace".into(), systemd_cgroup: false }
+        Self { root: "/run/pinnace".into(), systemd_cgroup: false, no_cgroup: false, rootless: None }
     }
 }
 

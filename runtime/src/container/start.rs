@@ -54,7 +54,8 @@ impl Container {
             return Ok(());
         }
         let told = self.hook_state(Status::Running, self.state.init.pid).to_json()?;
-        let setting = Setting { state: &told, ..Setting::default() };
+        let files = Files::open(&spec.annotations)?;
+        let setting = Setting { state: &told, files: Some(&files), ..Setting::default() };
         let outcome = run_all(HookKind::Poststart, hooks, setting).await;
         if outcome.is_err()
             && let Err(error) = self.killing(libc::SIGKILL, true).await

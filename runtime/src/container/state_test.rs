@@ -16,7 +16,7 @@ impl Root {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("state-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self(Runtime { root: std::env::temp_dir().join(name).join("root"), systemd_cgroup: false })
+        Self(Runtime { root: std::env::temp_dir().join(name).join("root"), ..Runtime::default() })
     }
 }
 

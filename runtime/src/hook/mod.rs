@@ -2,6 +2,7 @@
 //! future's (see `wait`), no longer than the hook's timeout; nothing here changes this process. Both sides of a birth use
 //! it, the runtime for its hooks and init for the container's; it knows neither.
 
+mod files;
 mod output;
 mod state;
 
@@ -28,6 +29,7 @@ use crate::sys::process::pidfd_signal;
 use crate::sys::spawn::{Program, spawn};
 use crate::sys::wait::{expect, try_wait};
 use crate::wait;
+pub use files::Files;
 use output::Output;
 
 pub use state::{HookState, Status};
@@ -74,6 +76,8 @@ pub struct Setting<'a> {
     pub default_env: Option<&'a [String]>,
     /// Working directory; none: the caller's.
     pub dir: Option<&'a Path>,
+    /// Where they print; none: into their error.
+    pub files: Option<&'a Files>,
 }
 
 /// Runs the hooks in order and stops at the first that fails.
@@ -149,12 +153,14 @@ impl Running {
         let stdin = state_file(setting.state)?;
         let (stdout, stdout_end) = pipe().or_fail("pipe2", what)?;
         let (stderr, stderr_end) = pipe().or_fail("pipe2", what)?;
+        let none = Files::default();
+        let files = setting.files.unwrap_or(&none);
         let (pid, pidfd) = spawn(&Program {
             path: &file,
             args: &args,
             env: &env,
             dir: dir.as_deref(),
-            stdio: [stdin.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
+            stdio: [stdin.as_fd(), files.or(0, &stdout_end), files.or(1, &stderr_end)],
             more: &[],
         })
         .map_err(|errno| Error::new(Kind::Host, format!("{}: {}", what(), errno_text(errno))))?;

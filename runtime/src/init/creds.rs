@@ -1,5 +1,5 @@
 //! Makes the forked child the user that [`Credentials`] says, once, and reads back what the kernel made of it. It
-//! never keeps what nobody asked for: groups are always set, inheritable capabilities are what config.json names.
+//! never keeps what nobody asked for: groups are set unless they are to be kept, inheritable capabilities are what config.json names.
 //!
 //! Order (man 7 capabilities): bounding set while CAP_SETPCAP is there, groups and gid before the uid, the permitted
 //! set carried over the uid by keepcaps, then all three sets by one capset, then the ambient set, which needs them.
@@ -100,11 +100,16 @@ fn grantable(asked: CapSets, own: cred::Caps, bounding: CapSet) -> CapSets {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Groups {
     Set,
+    /// The caller's are kept.
+    Kept,
     /// A rootless user namespace says "deny" in /proc/self/setgroups: groups can be neither set nor dropped there.
     Denied,
 }
 
 fn set_groups(creds: &Credentials, proc: Option<&Proc>) -> Result<Groups> {
+    if creds.keep_groups {
+        return Ok(Groups::Kept);
+    }
     let groups: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
     match cred::set_groups(&groups) {
         Ok(()) => Ok(Groups::Set),

@@ -50,7 +50,7 @@ pub fn exec(init: &mut Init<'_>) -> Result<()> {
         let state = (init.hook_state)(Status::Created, init.made.pid)?;
         let default_env =
             Some(init.made.program.as_ref().map_or(&plan.process.env[..], |program| &program.env));
-        let setting = Setting { state: &state, default_env, dir: None };
+        let setting = Setting { state: &state, default_env, dir: None, files: Some(init.hook_files) };
         wait::block(run_all(HookKind::StartContainer, hooks, setting))?;
     }
     match &init.made.program {

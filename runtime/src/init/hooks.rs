@@ -19,6 +19,7 @@ pub fn before_pivot(init: &mut Init<'_>) -> Result<()> {
     // Such hooks start in the container's root, as they do with runc; the pivot leaves for there anyway.
     nix::unistd::fchdir(init.root()?.fd()).or_fail("fchdir", || "enter the root file system for hooks")?;
     let state = (init.hook_state)(Status::Creating, init.made.pid)?;
-    let setting = Setting { state: &state, default_env: Some(&[]), dir: None };
+    let files = Some(init.hook_files);
+    let setting = Setting { state: &state, default_env: Some(&[]), dir: None, files };
     wait::block(run_all(HookKind::CreateContainer, list, setting))
 }

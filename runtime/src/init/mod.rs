@@ -33,7 +33,7 @@ use std::path::PathBuf;
 
 use crate::cgroup::{Entry, View};
 use crate::error::{Error, Result};
-use crate::hook::Status;
+use crate::hook::{Files, Status};
 use crate::net;
 use crate::net::devices::Device;
 use crate::plan::Plan;
@@ -68,6 +68,8 @@ pub struct Init<'a> {
     pub net_devices: &'a [Device],
     /// Makes the state that hooks read, from a status and a pid.
     pub hook_state: &'a dyn Fn(Status, i32) -> Result<Vec<u8>>,
+    /// Where hooks print.
+    pub hook_files: &'a Files,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
     /// What the steps hand to one another.
@@ -229,6 +231,9 @@ fn purge(init: &mut Init<'_>) -> Result<()> {
     let mut keep = vec![init.who.wire.fd().as_raw_fd(), init.gate.as_raw_fd()];
     let Some(mirror) = &mut init.made.mirror else { return Err(Error::invalid(TOO_EARLY)) };
     keep.extend(init.made.proc.iter().map(AsRawFd::as_raw_fd));
+    if init.plan.spec.hooks.as_ref().is_some_and(|hooks| hooks.start_container().is_some()) {
+        keep.extend(init.hook_files.numbers());
+    }
     // Closed below: its owner must not close the number again when it may be somebody else's.
     std::mem::forget(init.made.root.take());
     identity::purge(&init.who, mirror, keep)

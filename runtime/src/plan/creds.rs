@@ -80,8 +80,10 @@ pub struct Credentials {
     pub uid: Uid,
     /// Group id inside the container.
     pub gid: Gid,
-    /// Supplementary groups, ascending, each once. Empty means none: the caller's are never kept.
+    /// Supplementary groups, ascending, each once. Empty means none.
     pub groups: Vec<Gid>,
+    /// The caller's supplementary groups are kept instead, which only an annotation of config.json asks for.
+    pub keep_groups: bool,
     /// File mode creation mask.
     pub umask: u32,
     /// Capabilities; all empty when config.json names none.
@@ -114,6 +116,7 @@ impl Credentials {
             uid: Uid::new(user.uid).map_err(|e| e.within("process.user.uid"))?,
             gid: Gid::new(user.gid).map_err(|e| e.within("process.user.gid"))?,
             groups,
+            keep_groups: false,
             umask,
             caps: process.capabilities.as_ref().map(CapSets::decide).transpose()?.unwrap_or_default(),
             no_new_privs: process.no_new_privileges,

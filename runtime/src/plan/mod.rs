@@ -1,5 +1,6 @@
 //! config.json → what will be done. Pure: no system call, so that every decision can be tested as a table.
 
+pub mod annotations;
 mod caps;
 pub mod devices;
 pub mod mounts;
@@ -82,7 +83,8 @@ impl Plan {
             .process
             .clone()
             .ok_or_else(|| Error::invalid("process: is missing").hint("add it to config.json"))?;
-        let credentials = creds::Credentials::decide(&process)?;
+        let mut credentials = creds::Credentials::decide(&process)?;
+        credentials.keep_groups = annotations::keeps_groups(&spec.annotations);
         schedule::Schedule::decide(&process, linux)?;
         Ok(Self { spec, process, namespaces, route, rootfs, mounts, devices, credentials })
     }

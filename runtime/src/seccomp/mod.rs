@@ -56,6 +56,16 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Option<Filter>> {
     compile_for(profile, native)
 }
 
+/// Refuses a profile that names a system call which no architecture has, where it is otherwise passed over.
+pub fn refuse_unknown(profile: &LinuxSeccomp) -> Result<()> {
+    let mut names = profile.syscalls().iter().flatten().flat_map(|entry| entry.names());
+    match names.find(|name| tables::find(name).is_none()) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("seccomp: unknown system call {name:?}"))
+            .hint("leave it out of the profile, or allow what is not known")),
+    }
+}
+
 /// Compiles a profile for a machine of another architecture: only to look at the program.
 pub fn compile_for(profile: &LinuxSeccomp, native: Arch) -> Result<Option<Filter>> {
     refuse_notify_where_it_hangs(profile)?;
