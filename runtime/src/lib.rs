@@ -13,6 +13,7 @@ pub mod init;
 pub mod launch;
 pub mod net;
 pub mod plan;
+pub mod resctrl;
 pub mod seccomp;
 pub mod spec;
 pub mod sys;

@@ -150,7 +150,7 @@ impl Cgroup {
 
     /// No place of its own: the container stays where the caller is, and nothing can be limited.
     pub fn none() -> Self {
-        Self { nodes: Vec::new(), given: false, rootless: None }
+        Self { nodes: Vec::new(), given: false, rootless: None, scope: None }
     }
 
     /// The place that [`Cgroup::paths`] once described (`cgroup_paths` of a state file).

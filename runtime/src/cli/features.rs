@@ -141,7 +141,7 @@ fn linux() -> Linux {
         },
         apparmor: YES,
         selinux: YES,
-        intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
+        intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy {
             modes: [
                 "MPOL_BIND",

@@ -11,15 +11,19 @@ use crate::spec::{self, Pids, Resources, oci};
 /// Changes the limits of a container.
 pub(crate) fn update(call: &Call) -> Result<u8> {
     let container = call.container()?;
-    for flag in ["l3-cache-schema", "mem-bw-schema"] {
-        if call.matches.path(flag).is_some() {
-            return Err(Error::invalid(format!("update {flag}: Intel RDT is not supported")));
-        }
-    }
     let resources = match call.matches.path("resources") {
         Some(from) => read(from)?,
         None => from_flags(&call.matches)?,
     };
+    let rdt = ["l3-cache-schema", "mem-bw-schema"].map(|flag| call.matches.path(flag));
+    if let [cache, bandwidth] = rdt
+        && rdt != [None, None]
+    {
+        container.update_rdt(cache, bandwidth)?;
+        if resources == Resources::default() {
+            return Ok(0);
+        }
+    }
     container.update(&resources)?;
     Ok(0)
 }

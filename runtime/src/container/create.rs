@@ -16,13 +16,14 @@ use super::scope::Place;
 use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
 use crate::cgroup::{Cgroup, Unit};
 use crate::error::{Error, OrFail, Result};
-use crate::hook::{HookKind, HookState, Setting, Status, run_all};
+use crate::hook::{Files, HookKind, HookState, Setting, Status, run_all};
 use crate::init::{self, Init, Who};
 use crate::launch;
 use crate::net;
 use crate::plan::mounts::Kind;
 use crate::plan::namespaces::USER;
 use crate::plan::{Plan, annotations};
+use crate::resctrl::{self, Group, Resctrl};
 use crate::seccomp::{self, Filter};
 use crate::spec;
 use crate::sys::wait::release;
@@ -59,9 +60,18 @@ pub async fn creating(
         plan.process.apparmor_profile.as_deref(),
         [plan.process.selinux_label.as_deref(), plan.linux().mount_label.as_deref()],
     )?;
-    if plan.linux().intel_rdt.is_some() {
-        return Err(Error::invalid("linux.intelRdt: not supported").hint("take it out of config.json"));
-    }
+    let resctrl = match &plan.linux().intel_rdt {
+        None => None,
+        Some(rdt) => {
+            let resctrl = Resctrl::demand(rdt)?;
+            let group = resctrl.place(rdt, id.as_str());
+            Some((resctrl, group))
+        }
+    };
+    let hook_files = match &plan.spec.hooks {
+        Some(_) => Files::open(&plan.spec.annotations)?,
+        None => Files::default(),
+    };
     let place = Place::decide(runtime, id, &plan)?;
     let dir = Dir::create(runtime, id)?;
     let (cgroup, unit) = match place.settle(options, &plan, &dir).await {
@@ -79,7 +89,8 @@ pub async fn creating(
         plan.linux().devices.len(),
         cgroup.paths()
     );
-    let attempt = Attempt { id, options, plan: &plan, dir: &dir, cgroup: &cgroup, unit };
+    let attempt =
+        Attempt { id, runtime, options, plan: &plan, dir: &dir, cgroup: &cgroup, unit, resctrl, hook_files };
     let outcome = attempt.perform(&bytes, stdio).await;
     if outcome.is_err() {
         attempt.undo().await;
@@ -96,6 +107,8 @@ struct Attempt<'a> {
     dir: &'a Dir,
     cgroup: &'a Cgroup,
     unit: Option<Unit>,
+    resctrl: Option<(Resctrl, Group)>,
+    hook_files: Files,
 }
 
 impl Attempt<'_> {
@@ -103,7 +116,12 @@ impl Attempt<'_> {
         let Self { plan, dir, cgroup, options, .. } = *self;
         // What an intent names is killed when it is cleaned up.
         cgroup.refuse_in_use()?;
-        dir.write_intent(&Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?)?;
+        let mut intent = Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?;
+        if let Some((_, group)) = &self.resctrl {
+            intent.intel_rdt_path = group.own.then(|| group.path.clone());
+            intent.intel_rdt_mon_path.clone_from(&group.monitoring);
+        }
+        dir.write_intent(&intent)?;
         dir.write_config(config)?;
         notify::make_dir(dir.path())?;
         let gate = make_gate(dir)?;
@@ -116,6 +134,9 @@ impl Attempt<'_> {
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let resources = linux.resources.clone().unwrap_or_default();
         cgroup.create(&resources)?;
+        if let (Some((resctrl, group)), Some(rdt)) = (&self.resctrl, &linux.intel_rdt) {
+            resctrl.make(group, rdt)?;
+        }
         log::debug!("cgroups are made, with their limits");
         let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
         log::debug!("process {} is ready behind its gate", ready.pid);
@@ -131,15 +152,14 @@ impl Attempt<'_> {
 
     async fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>, stdio: Option<Stdio>) -> Result<Ready> {
         let Self { plan, cgroup, options, .. } = *self;
-        let entry = cgroup.entry()?;
+        let mut entry = cgroup.entry()?;
+        if let Some((_, group)) = &self.resctrl {
+            entry.tasks.extend(resctrl::doors(Some(&group.path), group.monitoring.as_deref())?);
+        }
         let views =
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
         let mut sources = open_sources(plan);
         let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
-        let hook_files = match &plan.spec.hooks {
-            Some(_) => Files::open(&plan.spec.annotations)?,
-            None => Files::default(),
-        };
         let net_devices = net::devices::look(&plan.linux().net_devices)?;
         let preserve_fds = listen::preserved(options.preserve_fds)?;
         let born = launch::launch(&plan.namespaces, plan.route, &entry, |wire| {
@@ -161,7 +181,7 @@ impl Attempt<'_> {
                 sources: &mut sources,
                 net_devices: &net_devices,
                 hook_state: &spec_state,
-                hook_files: &hook_files,
+                hook_files: &self.hook_files,
                 no_new_keyring: options.no_new_keyring,
                 made: init::Made::default(),
             })
@@ -190,7 +210,7 @@ impl Attempt<'_> {
     }
 
     fn record(&self, ready: &Ready) -> Result<()> {
-        let Self { plan, dir, cgroup, options, id, .. } = *self;
+        let Self { plan, dir, cgroup, options, id, runtime, .. } = *self;
         let state = State {
             id: id.clone(),
             init: ProcessId::of(ready.pid)?,
@@ -201,13 +221,13 @@ impl Attempt<'_> {
             cgroup_paths: cgroup.paths(),
             flags: Flags {
                 systemd_cgroup: self.unit.is_some(),
-                rootless: !nix::unistd::geteuid().is_root(),
+                rootless: runtime.rootless.unwrap_or_else(|| !nix::unistd::geteuid().is_root()),
                 no_pivot: options.no_pivot,
                 no_new_keyring: options.no_new_keyring,
             },
-            external_descriptors: Vec::new(),
-            intel_rdt_path: None,
-            intel_rdt_mon_path: None,
+            external_descriptors: descriptors(ready.pid),
+            intel_rdt_path: self.resctrl.as_ref().map(|(_, group)| group.path.clone()),
+            intel_rdt_mon_path: self.resctrl.as_ref().and_then(|(_, group)| group.monitoring.clone()),
             later_hooks: LaterHooks::of(&plan.spec),
         };
         dir.write_state(&state, &plan.spec)
@@ -217,6 +237,11 @@ impl Attempt<'_> {
     async fn undo(&self) {
         log::debug!("take away what the failed create of {} has made", self.id);
         if let Err(error) = self.cgroup.end().await {
+            log::warn!("clean up after a failed create: {error}");
+        }
+        if let (Some(_), Ok(Some(intent))) = (&self.resctrl, self.dir.intent())
+            && let Err(error) = intent.remove_resctrl()
+        {
             log::warn!("clean up after a failed create: {error}");
         }
         take_away(self.dir);
@@ -233,7 +258,9 @@ impl Answers for Attempt<'_> {
     async fn run_hooks(&self, pid: Pid) -> Result<()> {
         let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
         let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;
-        let setting = Setting { state: &state, default_env: None, dir: Some(&self.options.bundle) };
+        let bundle = Some(&*self.options.bundle);
+        let setting =
+            Setting { state: &state, default_env: None, dir: bundle, files: Some(&self.hook_files) };
         let prestart = hooks.prestart();
         run_all(HookKind::Prestart, prestart.as_deref().unwrap_or_default(), setting).await?;
         let runtime = hooks.create_runtime();
@@ -256,6 +283,12 @@ impl Answers for Attempt<'_> {
     fn state(&self, pid: Pid) -> Result<Vec<u8>> {
         self.state_for_hooks(Status::Creating, pid.as_raw())
     }
+}
+
+/// Where descriptors 0, 1 and 2 of a process lead; nothing for one that may not be looked at.
+fn descriptors(pid: Pid) -> Vec<String> {
+    let target = |fd| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
+    (0..3).map(|fd| target(fd).to_string_lossy().into_owned()).collect()
 }
 
 /// The FIFO that init reads and `start` writes. Open for both, so that init never sees an end of file and can answer.

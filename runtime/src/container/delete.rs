@@ -14,7 +14,7 @@ use super::process::ProcessId;
 use super::state::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, Result};
-use crate::hook::{HookKind, Setting, run_each};
+use crate::hook::{Files, HookKind, Setting, run_each};
 use crate::sys::process::pidfd_signal;
 use crate::wait;
 
@@ -61,6 +61,11 @@ impl Container {
         let spec = if self.state.later_hooks.poststop { self.config().ok() } else { None };
         let cgroup = self.cgroup()?;
         cgroup.end().await?;
+        if self.state.intel_rdt_path.is_some()
+            && let Some(intent) = self.dir.intent()?
+        {
+            intent.remove_resctrl()?;
+        }
         self.dir.remove()?;
         let told = self.hook_state(Status::Stopped, 0).to_json()?;
         let hooks = spec.and_then(|spec| spec.hooks);
@@ -104,6 +109,7 @@ pub async fn deleting_forced(runtime: &Runtime, id: &Id) -> Result<()> {
 
 /// Without a state that can be read: by the intent, else by what the id alone says.
 async fn delete_remains(dir: &Dir) -> Result<()> {
+    let mut rest = None;
     let cgroup = match dir.intent() {
         Ok(Some(intent)) => {
             if let Some(init) = intent.init
@@ -111,6 +117,7 @@ async fn delete_remains(dir: &Dir) -> Result<()> {
             {
                 gone(&pidfd, init).await?;
             }
+            rest = Some(intent.clone());
             let cgroup = Cgroup::from_paths(&intent.cgroup_paths)?;
             match intent.unit() {
                 Some(unit) => cgroup.of_unit(unit),
@@ -120,6 +127,7 @@ async fn delete_remains(dir: &Dir) -> Result<()> {
         _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };
     cgroup.end().await?;
+    rest.map_or(Ok(()), |intent| intent.remove_resctrl())?;
     dir.remove()
 }
 

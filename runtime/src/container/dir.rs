@@ -16,6 +16,7 @@ use super::process::ProcessId;
 use super::record::State;
 use crate::cgroup::Unit;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::resctrl;
 use crate::spec::{self, Spec};
 
 const STATE: &str = "state.json";
@@ -52,9 +53,12 @@ pub struct Intent {
     /// The manager of that unit is the user's own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub systemd_user: bool,
-    /// The resctrl group that is going to be made.
+    /// The resctrl group that is going to be made, for this container alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intel_rdt_path: Option<PathBuf>,
+    /// The resctrl monitoring group that is going to be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intel_rdt_mon_path: Option<PathBuf>,
 }
 
 impl Intent {
@@ -68,7 +72,16 @@ impl Intent {
             systemd_unit: unit.map(|unit| unit.name.clone()),
             systemd_user: unit.is_some_and(|unit| unit.user),
             intel_rdt_path: None,
+            intel_rdt_mon_path: None,
         })
+    }
+
+    /// Removes the resctrl groups that were made for the container.
+    pub fn remove_resctrl(&self) -> Result<()> {
+        [&self.intel_rdt_mon_path, &self.intel_rdt_path]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| resctrl::remove(path))
     }
 
     /// The unit of systemd that the cgroup belongs to.

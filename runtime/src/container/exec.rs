@@ -15,6 +15,7 @@ use crate::launch;
 use crate::plan::annotations::keeps_groups;
 use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{Namespaces, PID, Route, flag};
+use crate::resctrl;
 use crate::seccomp;
 use crate::spec::{Linux, validate_process};
 use crate::sys::wait::release;
@@ -51,7 +52,11 @@ impl Container {
         credentials.keep_groups = keeps_groups(&spec.annotations);
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let init = self.init()?;
-        let entry = self.exec_entry(options)?;
+        let mut entry = self.exec_entry(options)?;
+        let state = &self.state;
+        entry
+            .tasks
+            .extend(resctrl::doors(state.intel_rdt_path.as_deref(), state.intel_rdt_mon_path.as_deref())?);
         let (namespaces, route) = self.ways(&linux);
         let mut flags = 0;
         for namespace in &linux.namespaces {

@@ -3,6 +3,7 @@
 use super::state::Container;
 use crate::cgroup::{OomWatch, Stats};
 use crate::error::Result;
+use crate::resctrl::Resctrl;
 
 impl Container {
     /// What it uses and used.
@@ -10,7 +11,11 @@ impl Container {
     /// # Errors
     /// A cgroup cannot be read.
     pub fn stats(&self) -> Result<Stats> {
-        self.cgroup()?.stats()
+        let mut stats = self.cgroup()?.stats()?;
+        if let (Some(class), Some(resctrl)) = (&self.state.intel_rdt_path, Resctrl::find()) {
+            stats.intel_rdt = resctrl.stats(class, self.state.intel_rdt_mon_path.as_deref())?;
+        }
+        Ok(stats)
     }
 
     /// A descriptor that tells of kills for lack of memory.

@@ -29,7 +29,10 @@ impl Place {
         if runtime.systemd_cgroup {
             return Unit::decide(id.as_str(), path, Cgroup::is_users()).map(Self::Unit);
         }
-        Cgroup::place(id.as_str(), path).map(Self::Paths)
+        if runtime.no_cgroup {
+            return Ok(Self::Paths(Cgroup::none()));
+        }
+        Ok(Self::Paths(Cgroup::place(id.as_str(), path)?.rootless(runtime.rootless)))
     }
 
     /// The cgroup, of which a unit's stands when this returns.

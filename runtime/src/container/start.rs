@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::hook::{HookKind, Setting, run_all};
+use crate::hook::{Files, HookKind, Setting, run_all};
 use crate::wait;
 use crate::wire::byte_kind;
 

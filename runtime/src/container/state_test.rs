@@ -198,6 +198,7 @@ fn half_made_is_not_there_but_its_intent_is() {
         systemd_user: true,
         systemd_unit: Some("pinnace-a.scope".to_owned()),
         intel_rdt_path: None,
+        intel_rdt_mon_path: None,
     };
     dir.write_intent(&intent).unwrap();
     let found = Dir::open(&root.0, &id("a")).unwrap();

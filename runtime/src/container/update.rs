@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, Result};
+use crate::resctrl::Resctrl;
 use crate::spec::{Resources, validate_resources};
 use crate::wait;
 
@@ -38,6 +39,35 @@ impl Container {
         validate_resources(&keep)?;
         self.cgroup()?.update(&apply).await?;
         linux.resources = Some(keep);
+        self.replace_config(&spec)
+    }
+}
+
+impl Container {
+    /// Gives the container's class of service another line for the cache or for memory bandwidth, and keeps it.
+    ///
+    /// # Errors
+    /// It was made without Intel RDT, the host lacks what is asked for, or the kernel refuses the line.
+    pub fn update_rdt(&self, cache: Option<&str>, bandwidth: Option<&str>) -> Result<()> {
+        let resctrl = Resctrl::find();
+        let has = |ask: fn(&Resctrl) -> bool| resctrl.as_ref().is_some_and(ask);
+        if cache.is_some() && !has(Resctrl::allocates_cache) {
+            return Err(Error::invalid("Intel RDT/CAT: l3 cache schema is not enabled"));
+        }
+        if bandwidth.is_some() && !has(Resctrl::allocates_bandwidth) {
+            return Err(Error::invalid("Intel RDT/MBA: memory bandwidth schema is not enabled"));
+        }
+        let mut spec = self.config()?;
+        let rdt = spec.linux.as_mut().and_then(|linux| linux.intel_rdt.as_mut());
+        let (Some(rdt), Some(resctrl), Some(group)) = (rdt, &resctrl, &self.state.intel_rdt_path) else {
+            return Err(Error::invalid("updating a non-existent Intel RDT configuration is not supported"));
+        };
+        for (field, new) in [(&mut rdt.l3_cache_schema, cache), (&mut rdt.mem_bw_schema, bandwidth)] {
+            if let Some(new) = new {
+                *field = Some(new.to_owned());
+            }
+        }
+        resctrl.set(group, rdt)?;
         self.replace_config(&spec)
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::resctrl;
+
 pub(super) use collect::stats;
 
 /// Everything that is counted for a container.
@@ -27,8 +29,8 @@ pub struct Stats {
     pub blkio: Blkio,
     /// Huge pages, by size.
     pub hugetlb: BTreeMap<String, Hugetlb>,
-    /// Always there and, as long as resctrl is not read, empty.
-    pub intel_rdt: BTreeMap<String, String>,
+    /// Always there; empty for a container without a resctrl group.
+    pub intel_rdt: resctrl::Stats,
     /// Always there; null as in runc.
     pub network_interfaces: Option<Vec<String>>,
 }
