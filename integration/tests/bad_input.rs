@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use integration::{Bundle, Outcome, Runtime, stand_in_lacks};
+use integration::{Bundle, Outcome, Runtime, skip, stand_in_lacks};
 use serde_json::{Value, json};
 
 /// `create` and `run` answer alike, and neither leaves a trace.
@@ -395,4 +395,28 @@ fn the_answer_is_in_the_log_too() {
     assert_eq!(last["level"], "error");
     assert!(last["msg"].as_str().unwrap().contains("executable file not found in $PATH"), "{last}");
     assert!(last["time"].as_str().unwrap().contains('T'));
+}
+
+/// Intel RDT where there is none: refused in runc's words, and before anything is made.
+#[test]
+fn intel_rdt_needs_a_machine_that_has_it() {
+    let mut bundle = Bundle::new();
+    let runtime = bundle.runtime();
+    bundle
+        .set("/linux/intelRdt", json!({"closID": "class", "schemata": ["L3:0=f"], "enableMonitoring": true}));
+    if fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - resctrl ") {
+        return skip("this host has resctrl");
+    }
+    if stand_in_lacks("runc 1.1.5 passes it over") {
+        return;
+    }
+    refused(&bundle, &runtime, &["intelRdt is specified in config, but Intel RDT is not enabled"]);
+    bundle.remove("/linux/intelRdt").probe(&["sleep"]);
+    runtime.start(&bundle);
+    for (flag, words) in [
+        ("--l3-cache-schema=L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
+        ("--mem-bw-schema=MB:0=20", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
+    ] {
+        runtime.call(&["update", flag, bundle.id()]).refuses(&[words]);
+    }
 }

@@ -225,7 +225,7 @@ impl Attempt<'_> {
                 no_pivot: options.no_pivot,
                 no_new_keyring: options.no_new_keyring,
             },
-            external_descriptors: descriptors(ready.pid),
+            external_descriptors: Vec::new(),
             intel_rdt_path: self.resctrl.as_ref().map(|(_, group)| group.path.clone()),
             intel_rdt_mon_path: self.resctrl.as_ref().and_then(|(_, group)| group.monitoring.clone()),
             later_hooks: LaterHooks::of(&plan.spec),
@@ -283,12 +283,6 @@ impl Answers for Attempt<'_> {
     fn state(&self, pid: Pid) -> Result<Vec<u8>> {
         self.state_for_hooks(Status::Creating, pid.as_raw())
     }
-}
-
-/// Where descriptors 0, 1 and 2 of a process lead; nothing for one that may not be looked at.
-fn descriptors(pid: Pid) -> Vec<String> {
-    let target = |fd| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
-    (0..3).map(|fd| target(fd).to_string_lossy().into_owned()).collect()
 }
 
 /// The FIFO that init reads and `start` writes. Open for both, so that init never sees an end of file and can answer.
