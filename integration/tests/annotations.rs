@@ -48,7 +48,6 @@ fn hooks_print_into_files() {
             json!({"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]}),
         );
     }
-    bundle.probe(&["see", "fds"]);
     let outcome = runtime.run(&bundle).ok();
     for (path, word) in [(&out, "out"), (&err, "err")] {
         let expected: String = SHELL_HOOKS.iter().map(|kind| format!("{word} {kind}\n")).collect();

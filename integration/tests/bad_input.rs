@@ -410,6 +410,7 @@ fn intel_rdt_needs_a_machine_that_has_it() {
     if stand_in_lacks("runc 1.1.5 passes it over") {
         return;
     }
+    bundle.write();
     refused(&bundle, &runtime, &["intelRdt is specified in config, but Intel RDT is not enabled"]);
     bundle.remove("/linux/intelRdt").probe(&["sleep"]);
     runtime.start(&bundle);

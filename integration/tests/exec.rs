@@ -205,3 +205,31 @@ fn pid_of(pidfd: &std::os::fd::OwnedFd) -> i32 {
     let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
     about.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim().parse().unwrap()
 }
+
+/// What a process object leaves out is the container's own, so that nobody gains by forgetting; and nobody's umask is
+/// the caller's, if both leave that out (runtime-spec, config.md#user).
+#[test]
+fn a_process_json_that_leaves_fields_out_takes_the_container_s() {
+    let (mut bundle, runtime) = sleeping();
+    let caps = json!(["CAP_CHOWN", "CAP_KILL"]);
+    bundle
+        .set("/process/capabilities", json!({"bounding": caps, "effective": caps, "permitted": caps}))
+        .set("/process/rlimits", json!([{"type": "RLIMIT_NOFILE", "hard": 700, "soft": 600}]))
+        .set("/process/oomScoreAdj", json!(321))
+        .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 6}));
+    runtime.start(&bundle);
+    let file = bundle.beside("process.json");
+    fs::write(&file, json!({"args": ["/probe"], "cwd": "/"}).to_string()).unwrap();
+    let seen = runtime.call(&["exec", "--process", file.to_str().unwrap(), bundle.id()]).ok().json();
+    for set in ["bounding", "effective", "permitted"] {
+        assert_eq!(seen["capabilities"][set], caps, "{set}");
+    }
+    assert_eq!(seen["rlimits"]["RLIMIT_NOFILE"], json!({"soft": 600, "hard": 700}));
+    if !stand_in_lacks("runc 1.1.5 has no ioPriority") {
+        assert_eq!(seen["oom_score_adj"], 321);
+    }
+
+    fs::write(&file, json!({"args": ["/probe"], "cwd": "/", "capabilities": {}}).to_string()).unwrap();
+    let seen = runtime.call(&["exec", "--process", file.to_str().unwrap(), bundle.id()]).ok().json();
+    assert_eq!(seen["capabilities"]["bounding"], json!([]), "none is not the same as left out");
+}

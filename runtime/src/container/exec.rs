@@ -11,13 +11,14 @@ use crate::cgroup::{Cgroup, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::init::Who;
 use crate::init::enter::{self, Enter};
+use crate::init::labels;
 use crate::launch;
 use crate::plan::annotations::keeps_groups;
 use crate::plan::creds::Credentials;
 use crate::plan::namespaces::{Namespaces, PID, Route, flag};
 use crate::resctrl;
 use crate::seccomp;
-use crate::spec::{Linux, validate_process};
+use crate::spec::{Linux, Process, validate_process};
 use crate::sys::wait::release;
 use crate::wait;
 
@@ -46,9 +47,11 @@ impl Container {
         }
         validate_process(&options.process)?;
         let spec = self.config()?;
+        let process = options.process.clone().completed(&spec.process.unwrap_or_default());
+        labels::supported(process.apparmor_profile.as_deref(), [process.selinux_label.as_deref(), None])?;
         let linux = spec.linux.unwrap_or_default();
-        console::check_exec(&options.process, options.console_socket.is_some())?;
-        let mut credentials = Credentials::decide(&options.process)?;
+        console::check_exec(&process, options.console_socket.is_some())?;
+        let mut credentials = Credentials::decide(&process)?;
         credentials.keep_groups = keeps_groups(&spec.annotations);
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let init = self.init()?;
@@ -62,11 +65,11 @@ impl Container {
         for namespace in &linux.namespaces {
             flags |= flag(namespace.typ());
         }
-        log::debug!("exec in {}: {:?}, cgroups {:?}", self.state.id, options.process.args, options.cgroups);
+        log::debug!("exec in {}: {:?}, cgroups {:?}", self.state.id, process.args, options.cgroups);
         let preserve_fds = super::listen::preserved_for_exec(options.preserve_fds)?;
         let born = launch::launch(&namespaces, route, &entry, |wire| {
             let who = Who {
-                process: &options.process,
+                process: &process,
                 credentials: &credentials,
                 filter: filter.as_ref(),
                 wire,
@@ -85,17 +88,23 @@ impl Container {
             })
         })?;
         drop(stdio);
-        self.finish_exec(options, &linux, born).await
+        self.finish_exec(options, &process, &linux, born).await
     }
 
-    async fn finish_exec(&self, options: &ExecOptions, linux: &Linux, born: launch::Born) -> Result<Started> {
+    async fn finish_exec(
+        &self,
+        options: &ExecOptions,
+        process: &Process,
+        linux: &Linux,
+        born: launch::Born,
+    ) -> Result<Started> {
         let ready = Attendant {
             linux,
             answers: self,
             console_socket: options.console_socket.as_deref(),
             net_devices: &[],
-            rlimits: &options.process.rlimits,
-            oom_score_adj: options.process.oom_score_adj,
+            rlimits: &process.rlimits,
+            oom_score_adj: process.oom_score_adj,
             cgroup: None,
         }
         .attend(born, false)

@@ -11,7 +11,7 @@ use super::procfs::Proc;
 use super::root::{Root, shown};
 use super::verify::{Mirror, Wanted};
 use super::{Who, console, creds, devices, labels as lsm, session};
-use crate::error::{Error, OrFail, Result};
+use crate::error::{Error, Kind, OrFail, Result, errno_text};
 use crate::plan::creds::CapSets;
 use crate::plan::mounts::clean;
 use crate::sys::process::close_all_but;
@@ -90,7 +90,10 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<CapSets> {
             lsm::selinux_exec(proc, label)?;
         }
     }
-    session::set_umask(credentials);
+    // An exec that names no umask, in a container that names none, keeps the caller's (runtime-spec, config.md#user).
+    if who.first || process.user.umask.is_some() {
+        session::set_umask(credentials);
+    }
     let cwd = Path::new("/").join(clean(Path::new(&process.cwd)));
     // Root may enter what the user can't, and the user what root can't (a FUSE or NFS mount): either is enough.
     let as_root = nix::unistd::chdir(&cwd);
@@ -105,7 +108,7 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<CapSets> {
     }
     let granted = creds::apply(credentials, proc)?;
     if as_root.is_err() {
-        nix::unistd::chdir(&cwd).or_fail("chdir", || format!("enter working directory {}", cwd.display()))?;
+        nix::unistd::chdir(&cwd).map_err(|errno| unreachable_cwd(&cwd, errno))?;
         refuse_outside()?;
     }
     if credentials.no_new_privs {
@@ -117,6 +120,11 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<CapSets> {
 /// Sees that the process is who it was to become.
 pub fn verify(who: &Who<'_>, mirror: Mirror, granted: &CapSets) -> Result<()> {
     mirror.process(&Wanted { credentials: who.credentials, caps: granted, filtered: who.filter.is_some() })
+}
+
+/// The wording is runc's, which engines show and tests look for.
+fn unreachable_cwd(cwd: &Path, errno: Errno) -> Error {
+    Error::new(Kind::Host, format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", errno_text(errno)))
 }
 
 /// A working directory outside the root shows as "(unreachable)" (CVE-2024-21626).

@@ -37,6 +37,20 @@ fn call(arch: u32, nr: u32, args: &[u64]) -> Call {
     call
 }
 
+#[test]
+fn every_architecture_may_be_named_and_only_those_of_the_machine_count() {
+    let profile = |archs: Value| {
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": archs,
+            "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]})
+    };
+    let native = program(profile(json!(["SCMP_ARCH_X86_64"])));
+    for arch in super::known::ARCHS {
+        let both = program(profile(json!(["SCMP_ARCH_X86_64", arch])));
+        let runs_here = arch.starts_with("SCMP_ARCH_X");
+        assert!(runs_here || both.len() == native.len(), "{arch}");
+    }
+}
+
 /// An allow-list of those rules, whose newest call is `listns`.
 fn allowing(rules: &[Value]) -> Value {
     let mut syscalls = vec![json!({ "names": ["listns"], "action": "SCMP_ACT_ALLOW" })];

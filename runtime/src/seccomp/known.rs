@@ -26,12 +26,24 @@ pub const OPERATORS: [&str; 7] = [
     "SCMP_CMP_NE",
 ];
 
-/// Architectures with a table of calls, sorted. A profile may name others, too: they mean nothing on a machine that
-/// this build runs on, and are ignored.
-pub const ARCHS: [&str; 6] = [
+/// Architectures that a profile may name, sorted. Those that the machine can't run need no filter: of every machine that
+/// this build runs on there is a table of calls.
+pub const ARCHS: [&str; 18] = [
     "SCMP_ARCH_AARCH64",
     "SCMP_ARCH_ARM",
+    "SCMP_ARCH_LOONGARCH64",
+    "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",
+    "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",
+    "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_PPC64LE",
     "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_S390",
+    "SCMP_ARCH_S390X",
     "SCMP_ARCH_X32",
     "SCMP_ARCH_X86",
     "SCMP_ARCH_X86_64",

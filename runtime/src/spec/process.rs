@@ -52,6 +52,37 @@ pub struct Process {
     pub exec_cpu_affinity: Option<ExecCpuAffinity>,
 }
 
+impl Process {
+    /// What a process of an exec leaves out is as `own`, the container's first process, has it. runc's rule: an exec
+    /// never has more than the container because somebody forgot a field.
+    #[must_use]
+    pub fn completed(mut self, own: &Self) -> Self {
+        fn or<T: Clone>(field: &mut Option<T>, own: &Option<T>) {
+            if field.is_none() {
+                field.clone_from(own);
+            }
+        }
+        or(&mut self.capabilities, &own.capabilities);
+        or(&mut self.oom_score_adj, &own.oom_score_adj);
+        or(&mut self.io_priority, &own.io_priority);
+        or(&mut self.scheduler, &own.scheduler);
+        or(&mut self.exec_cpu_affinity, &own.exec_cpu_affinity);
+        or(&mut self.user.umask, &own.user.umask);
+        for (field, own) in [
+            (&mut self.apparmor_profile, &own.apparmor_profile),
+            (&mut self.selinux_label, &own.selinux_label),
+        ] {
+            if field.as_ref().is_none_or(String::is_empty) {
+                field.clone_from(own);
+            }
+        }
+        if self.rlimits.is_empty() {
+            self.rlimits.clone_from(&own.rlimits);
+        }
+        self
+    }
+}
+
 /// Ids of the process, inside the container's user namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
