@@ -40,6 +40,7 @@ fn nobody_special(uid: u32, gid: u32) -> Credentials {
         groups: Vec::new(),
         keep_groups: false,
         umask: 0o22,
+        keep_umask: false,
         caps: CapSets::default(),
         no_new_privs: false,
     }

@@ -52,6 +52,7 @@ impl Container {
         let linux = spec.linux.unwrap_or_default();
         console::check_exec(&process, options.console_socket.is_some())?;
         let mut credentials = Credentials::decide(&process)?;
+        credentials.keep_umask = process.user.umask.is_none();
         credentials.keep_groups = keeps_groups(&spec.annotations);
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
         let init = self.init()?;

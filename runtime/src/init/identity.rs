@@ -90,10 +90,7 @@ pub fn become_user(who: &Who<'_>, proc: Option<&Proc>) -> Result<CapSets> {
             lsm::selinux_exec(proc, label)?;
         }
     }
-    // An exec that names no umask, in a container that names none, keeps the caller's (runtime-spec, config.md#user).
-    if who.first || process.user.umask.is_some() {
-        session::set_umask(credentials);
-    }
+    session::set_umask(credentials);
     let cwd = Path::new("/").join(clean(Path::new(&process.cwd)));
     // Root may enter what the user can't, and the user what root can't (a FUSE or NFS mount): either is enough.
     let as_root = nix::unistd::chdir(&cwd);

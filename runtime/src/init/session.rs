@@ -107,9 +107,11 @@ fn permissions(description: &str) -> Option<u32> {
     u32::from_str_radix(field, 16).ok()
 }
 
-/// Sets the umask that the process asked for, or the default.
+/// Sets the umask that the process asked for, or the default, unless it keeps the caller's.
 pub fn set_umask(creds: &Credentials) {
-    umask(Mode::from_bits_truncate(creds.umask));
+    if !creds.keep_umask {
+        umask(Mode::from_bits_truncate(creds.umask));
+    }
 }
 
 /// No signal blocked, none ignored, timers as precise as the kernel gives them by default. The last thing before

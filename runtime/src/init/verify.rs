@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::Plan;
 use crate::plan::creds::{CapSets, Credentials};
 use crate::plan::mounts::clean;
+use crate::sys::cred;
 use crate::sys::process::close;
 
 /// Room for /proc/PID/status, all but its list of groups, up to the last field that is read.
@@ -52,8 +53,13 @@ impl Mirror {
         if kind != PROC_SUPER_MAGIC {
             return Err(Error::new(Kind::Host, "/proc of the host is no procfs"));
         }
+        let groups = if credentials.keep_groups {
+            cred::groups().or_fail("getgroups", || "look at the groups that are kept")?.len()
+        } else {
+            credentials.groups.len()
+        };
         // Ten digits and a blank for each group.
-        let text = vec![0; STATUS + 11 * credentials.groups.len()];
+        let text = vec![0; STATUS + 11 * groups];
         Ok(Self { status, descriptors: Some(descriptors), text })
     }
 
@@ -97,7 +103,7 @@ impl Mirror {
         ];
         let bits = sets.map(|(name, set)| (name, set.bits(), 16));
         let signals = ["SigBlk", "SigIgn"].map(|name| (name, 0, 16));
-        let umask = [("Umask", u64::from(credentials.umask), 8)];
+        let umask = (!credentials.keep_umask).then_some(("Umask", u64::from(credentials.umask), 8));
         // Whoever runs us may have set these before: then they can't be taken back.
         let nnp = credentials.no_new_privs.then_some(("NoNewPrivs", 1, 10));
         // SECCOMP_MODE_FILTER.

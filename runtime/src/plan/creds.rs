@@ -86,6 +86,9 @@ pub struct Credentials {
     pub keep_groups: bool,
     /// File mode creation mask.
     pub umask: u32,
+    /// The caller's is kept instead: an exec that names none, in a container that names none (runtime-spec,
+    /// config.md#user). A container's first process always has one.
+    pub keep_umask: bool,
     /// Capabilities; all empty when config.json names none.
     pub caps: CapSets,
     /// An exec never gains privileges.
@@ -118,6 +121,7 @@ impl Credentials {
             groups,
             keep_groups: false,
             umask,
+            keep_umask: false,
             caps: process.capabilities.as_ref().map(CapSets::decide).transpose()?.unwrap_or_default(),
             no_new_privs: process.no_new_privileges,
         })
