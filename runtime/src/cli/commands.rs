@@ -60,8 +60,8 @@ static GLOBAL: [Flag; 8] = [
     text("rootless", "true|false|auto", "go on without the right to cgroups (default: auto)"),
     text(
         "cgroup-manager",
-        "cgroupfs|systemd|disabled",
-        "who makes the cgroups; disabled: the container stays in the caller's",
+        "NAME",
+        "who makes the cgroups: cgroupfs, systemd, or disabled, to stay in the caller's",
     ),
     text("criu", "PATH", ""),
 ];
