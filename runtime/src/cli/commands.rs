@@ -3,11 +3,11 @@
 
 use super::grammar::{Command, Flag, Grammar, Kind, Operands};
 use super::{
-    completion, create, delete, events, exec, features, freeze, help, kill, list, manual, ps, spec, start,
-    state, update,
+    checkpoint, completion, create, criu_flags, delete, events, exec, features, freeze, help, kill, list,
+    manual, ps, restore, spec, start, state, update,
 };
 
-const fn flag(
+pub(super) const fn flag(
     name: &'static str,
     short: &'static str,
     kind: Kind,
@@ -17,31 +17,31 @@ const fn flag(
     Flag { name, short, kind, value, help }
 }
 
-const fn switch(name: &'static str, short: &'static str, help: &'static str) -> Flag {
+pub(super) const fn switch(name: &'static str, short: &'static str, help: &'static str) -> Flag {
     flag(name, short, Kind::Switch, "", help)
 }
 
-const fn text(name: &'static str, value: &'static str, help: &'static str) -> Flag {
+pub(super) const fn text(name: &'static str, value: &'static str, help: &'static str) -> Flag {
     flag(name, "", Kind::Text, value, help)
 }
 
-const BUNDLE: Flag =
+pub(super) const BUNDLE: Flag =
     flag("bundle", "b", Kind::Text, "DIR", "the bundle's directory (default: the current one)");
 const CONFIG: Flag = flag("config", "f", Kind::Text, "FILE", "config.json to use instead of the bundle's");
-const CONSOLE_SOCKET: Flag = text(
+pub(super) const CONSOLE_SOCKET: Flag = text(
     "console-socket",
     "PATH",
     "unix socket that is sent the terminal's master (needs a terminal and no relay)",
 );
 const PIDFD_SOCKET: Flag =
     text("pidfd-socket", "PATH", "unix socket that is sent a pidfd of the new process");
-const PID_FILE: Flag = text("pid-file", "PATH", "file to write the new process' id to");
-const NO_PIVOT: Flag =
+pub(super) const PID_FILE: Flag = text("pid-file", "PATH", "file to write the new process' id to");
+pub(super) const NO_PIVOT: Flag =
     switch("no-pivot", "", "move the root mount instead of pivot_root(2), for a root on a ramdisk");
 const NO_NEW_KEYRING: Flag = switch("no-new-keyring", "", "keep the caller's session keyring");
 const PRESERVE_FDS: Flag =
     flag("preserve-fds", "", Kind::Number, "N", "hand on N more descriptors, behind stdio and $LISTEN_FDS");
-const DETACH: Flag = switch("detach", "d", "return once the process runs");
+pub(super) const DETACH: Flag = switch("detach", "d", "return once the process runs");
 const FORMAT: Flag = flag("format", "f", Kind::Text, "table|json", "how to print (default: table)");
 
 /// Everything that can be said to the program.
@@ -63,7 +63,7 @@ static GLOBAL: [Flag; 8] = [
         "NAME",
         "who makes the cgroups: cgroupfs, systemd, or disabled, to stay in the caller's",
     ),
-    text("criu", "PATH", ""),
+    text("criu", "PATH", "the CRIU that checkpoint and restore use (default: criu, in $PATH)"),
 ];
 
 const ONE: Operands = Operands::exactly(1);
@@ -90,7 +90,15 @@ const fn plain(
     }
 }
 
-static COMMANDS: [Command; 18] = [
+static COMMANDS: [Command; 20] = [
+    plain(
+        "checkpoint",
+        "write a running container to files, and end it",
+        "CRIU (man 8 criu) writes processes, memory and open files, from which \"restore\" makes the container anew, here\n\
+         or on another host that has the same root file system. CRIU must be installed.",
+        &criu_flags::CHECKPOINT,
+        checkpoint::checkpoint,
+    ),
     Command {
         enters: true,
         ..plain(
@@ -175,6 +183,14 @@ static COMMANDS: [Command; 18] = [
         )
     },
     plain("resume", "let the processes of a paused container go on", "", &[], freeze::resume),
+    plain(
+        "restore",
+        "make a container from what checkpoint has written",
+        "The bundle must be as it was: its config.json says what is mounted and limited. Without --detach the exit\n\
+         status is the process' own, and the container is deleted when it ends.",
+        &criu_flags::RESTORE,
+        restore::restore,
+    ),
     Command {
         usage: "<container-id> | <bundle>/",
         enters: true,

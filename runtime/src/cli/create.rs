@@ -113,7 +113,7 @@ fn run_bundle(call: &Call) -> Result<u8> {
 
 /// A terminal needs somebody who has its other end, and this program will be gone. Only now it is known that there is
 /// one: to read config.json beforehand would cost every other container a second reading.
-fn refuse_terminal(call: &Call, id: &Id, started: &Started) -> Result<()> {
+pub(crate) fn refuse_terminal(call: &Call, id: &Id, started: &Started) -> Result<()> {
     if started.console.is_none() {
         return Ok(());
     }
@@ -122,7 +122,7 @@ fn refuse_terminal(call: &Call, id: &Id, started: &Started) -> Result<()> {
 }
 
 /// The container has ended, or will with this: what can't be cleaned is told, beside the result that counts.
-fn remove(call: &Call, id: &Id) {
+pub(crate) fn remove(call: &Call, id: &Id) {
     if let Err(error) = container::delete_forced(&call.runtime, id) {
         log::warn!("{error}");
     }

@@ -117,7 +117,7 @@ fn known_features() -> Features {
         annotations: BTreeMap::from([
             ("io.github.pinnace.commit", COMMIT),
             ("io.github.pinnace.version", RELEASE),
-            ("org.opencontainers.runc.checkpoint.enabled", "false"),
+            ("org.opencontainers.runc.checkpoint.enabled", "true"),
             ("org.opencontainers.runc.version", COMPATIBLE_RUNC),
         ]),
         potentially_unsafe_config_annotations: ["bundle", "org.systemd.property.", "org.criu.config"],

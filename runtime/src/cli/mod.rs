@@ -1,9 +1,11 @@
 //! The command line: parse flags, call the library once, print. The library never prints.
 
 mod bundle;
+mod checkpoint;
 mod commands;
 mod completion;
 mod create;
+mod criu_flags;
 mod delete;
 mod duration;
 mod events;
@@ -21,6 +23,7 @@ mod list;
 mod logger;
 mod manual;
 mod ps;
+mod restore;
 mod root;
 mod signal;
 mod size;

@@ -2,6 +2,7 @@
 //! when anything fails, everything that was made is taken away again.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -14,7 +15,7 @@ use super::process::ProcessId;
 use super::record::{Flags, LaterHooks, State};
 use super::scope::Place;
 use super::{CreateOptions, Runtime, Started, Stdio, console, listen, notify};
-use crate::cgroup::{Cgroup, Unit};
+use crate::cgroup::{Cgroup, Entry, Unit};
 use crate::error::{Error, OrFail, Result};
 use crate::hook::{Files, HookKind, HookState, Setting, Status, run_all};
 use crate::init::{self, Init, Who};
@@ -26,6 +27,7 @@ use crate::plan::{Plan, annotations};
 use crate::resctrl::{self, Group, Resctrl};
 use crate::seccomp::{self, Filter};
 use crate::spec;
+use crate::sys::fs::fd_path;
 use crate::sys::wait::release;
 use crate::wait;
 
@@ -43,6 +45,16 @@ pub async fn creating(
     id: &Id,
     options: &CreateOptions,
     stdio: Option<Stdio>,
+) -> Result<Started> {
+    attempt(runtime, id, options, async |attempt, config| attempt.perform(config, stdio).await).await
+}
+
+/// Reads config.json and decides, lets `perform` make the container, and takes away again what that has made if it fails.
+pub(super) async fn attempt(
+    runtime: &Runtime,
+    id: &Id,
+    options: &CreateOptions,
+    perform: impl AsyncFnOnce(&Attempt<'_>, &[u8]) -> Result<Started>,
 ) -> Result<Started> {
     let config = options.config.clone().unwrap_or_else(|| options.bundle.join("config.json"));
     let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
@@ -91,7 +103,7 @@ pub async fn creating(
     );
     let attempt =
         Attempt { id, runtime, options, plan: &plan, dir: &dir, cgroup: &cgroup, unit, resctrl, hook_files };
-    let outcome = attempt.perform(&bytes, stdio).await;
+    let outcome = perform(&attempt, &bytes).await;
     if outcome.is_err() {
         attempt.undo().await;
     }
@@ -99,13 +111,13 @@ pub async fn creating(
 }
 
 /// One attempt to make a container; it knows what there is to undo.
-struct Attempt<'a> {
-    id: &'a Id,
+pub(super) struct Attempt<'a> {
+    pub id: &'a Id,
     runtime: &'a Runtime,
-    options: &'a CreateOptions,
-    plan: &'a Plan,
-    dir: &'a Dir,
-    cgroup: &'a Cgroup,
+    pub options: &'a CreateOptions,
+    pub plan: &'a Plan,
+    pub dir: &'a Dir,
+    pub cgroup: &'a Cgroup,
     unit: Option<Unit>,
     resctrl: Option<(Resctrl, Group)>,
     hook_files: Files,
@@ -113,17 +125,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn perform(&self, config: &[u8], stdio: Option<Stdio>) -> Result<Started> {
-        let Self { plan, dir, cgroup, options, .. } = *self;
-        // What an intent names is killed when it is cleaned up.
-        cgroup.refuse_in_use()?;
-        let mut intent = Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?;
-        if let Some((_, group)) = &self.resctrl {
-            intent.intel_rdt_path = group.own.then(|| group.path.clone());
-            intent.intel_rdt_mon_path.clone_from(&group.monitoring);
-        }
-        dir.write_intent(&intent)?;
-        dir.write_config(config)?;
-        notify::make_dir(dir.path())?;
+        let Self { plan, dir, options, .. } = *self;
+        self.prepare(config)?;
+        let descriptors = descriptors(stdio.as_ref());
         let gate = make_gate(dir)?;
         let linux = plan.linux();
         if let (Some(profile), true) =
@@ -132,15 +136,10 @@ impl Attempt<'_> {
             seccomp::refuse_unknown(profile)?;
         }
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
-        let resources = linux.resources.clone().unwrap_or_default();
-        cgroup.create(&resources)?;
-        if let (Some((resctrl, group)), Some(rdt)) = (&self.resctrl, &linux.intel_rdt) {
-            resctrl.make(group, rdt)?;
-        }
-        log::debug!("cgroups are made, with their limits");
+        self.limit()?;
         let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
         log::debug!("process {} is ready behind its gate", ready.pid);
-        self.record(&ready)?;
+        dir.write_state(&self.record(ProcessId::of(ready.pid)?, descriptors), &plan.spec)?;
         if let Some(path) = &options.pid_file {
             super::pid_file::write(path, ready.pid)?;
         }
@@ -150,12 +149,44 @@ impl Attempt<'_> {
         Ok(Started { pid: ready.pid, pidfd: ready.pidfd, console: ready.console })
     }
 
-    async fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>, stdio: Option<Stdio>) -> Result<Ready> {
-        let Self { plan, cgroup, options, .. } = *self;
-        let mut entry = cgroup.entry()?;
+    /// Writes down what is about to be made.
+    pub fn prepare(&self, config: &[u8]) -> Result<()> {
+        let Self { dir, cgroup, options, .. } = *self;
+        // What an intent names is killed when it is cleaned up.
+        cgroup.refuse_in_use()?;
+        let mut intent = Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?;
+        if let Some((_, group)) = &self.resctrl {
+            intent.intel_rdt_path = group.own.then(|| group.path.clone());
+            intent.intel_rdt_mon_path.clone_from(&group.monitoring);
+        }
+        dir.write_intent(&intent)?;
+        dir.write_config(config)?;
+        notify::make_dir(dir.path())
+    }
+
+    /// Makes what limits the container.
+    pub fn limit(&self) -> Result<()> {
+        let linux = self.plan.linux();
+        self.cgroup.create(&linux.resources.clone().unwrap_or_default())?;
+        if let (Some((resctrl, group)), Some(rdt)) = (&self.resctrl, &linux.intel_rdt) {
+            resctrl.make(group, rdt)?;
+        }
+        log::debug!("cgroups are made, with their limits");
+        Ok(())
+    }
+
+    /// The doors of what limits it.
+    pub fn entry(&self) -> Result<Entry> {
+        let mut entry = self.cgroup.entry()?;
         if let Some((_, group)) = &self.resctrl {
             entry.tasks.extend(resctrl::doors(Some(&group.path), group.monitoring.as_deref())?);
         }
+        Ok(entry)
+    }
+
+    async fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>, stdio: Option<Stdio>) -> Result<Ready> {
+        let Self { plan, cgroup, options, .. } = *self;
+        let entry = self.entry()?;
         let views =
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
         let mut sources = open_sources(plan);
@@ -209,11 +240,12 @@ impl Attempt<'_> {
             .to_json()
     }
 
-    fn record(&self, ready: &Ready) -> Result<()> {
-        let Self { plan, dir, cgroup, options, id, runtime, .. } = *self;
-        let state = State {
+    /// What state.json is to say.
+    pub fn record(&self, init: ProcessId, external_descriptors: Vec<String>) -> State {
+        let Self { plan, cgroup, options, id, runtime, .. } = *self;
+        State {
             id: id.clone(),
-            init: ProcessId::of(ready.pid)?,
+            init,
             created: super::time::now(),
             bundle: options.bundle.clone(),
             rootfs: plan.rootfs.path.clone(),
@@ -225,12 +257,11 @@ impl Attempt<'_> {
                 no_pivot: options.no_pivot,
                 no_new_keyring: options.no_new_keyring,
             },
-            external_descriptors: Vec::new(),
+            external_descriptors,
             intel_rdt_path: self.resctrl.as_ref().map(|(_, group)| group.path.clone()),
             intel_rdt_mon_path: self.resctrl.as_ref().and_then(|(_, group)| group.monitoring.clone()),
             later_hooks: LaterHooks::of(&plan.spec),
-        };
-        dir.write_state(&state, &plan.spec)
+        }
     }
 
     /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
@@ -283,6 +314,16 @@ impl Answers for Attempt<'_> {
     fn state(&self, pid: Pid) -> Result<Vec<u8>> {
         self.state_for_hooks(Status::Creating, pid.as_raw())
     }
+}
+
+/// Where the process' standard input, output and error lead; nowhere that is known, where /proc does not say.
+pub(super) fn descriptors(stdio: Option<&Stdio>) -> Vec<String> {
+    let target = |path: PathBuf| Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned());
+    let paths = match stdio {
+        Some(stdio) => stdio.each_ref().map(fd_path),
+        None => [0, 1, 2].map(|number| format!("/proc/self/fd/{number}").into()),
+    };
+    paths.into_iter().filter_map(target).collect()
 }
 
 /// The FIFO that init reads and `start` writes. Open for both, so that init never sees an end of file and can answer.

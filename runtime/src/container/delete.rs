@@ -46,6 +46,11 @@ impl Container {
         self.destroy().await
     }
 
+    /// Takes away a container whose processes are gone, as after a checkpoint.
+    pub fn delete_dead(self) -> Result<()> {
+        wait::block(self.destroy())
+    }
+
     /// Kills init and waits until it is gone. A frozen process of cgroup v1 dies only when it thaws.
     async fn end(&self) -> Result<()> {
         let paused = self.status()? == Status::Paused;

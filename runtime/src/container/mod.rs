@@ -1,8 +1,10 @@
 //! The parent's side of each verb. It never changes its own process and never prints.
 
 mod attend;
+mod checkpoint;
 pub mod console;
 pub mod create;
+pub mod criu;
 mod delete;
 mod dir;
 mod exec;
@@ -20,14 +22,17 @@ mod observe;
 mod pid_file;
 pub mod process;
 mod record;
+mod restore;
 mod scope;
 mod start;
 pub mod state;
 pub mod time;
 mod update;
 
+pub use checkpoint::CheckpointOptions;
 pub use create::{create, creating};
 pub use delete::{delete_forced, deleting_forced};
+pub use restore::{RestoreOptions, restore, restoring};
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;

@@ -242,7 +242,7 @@ fn state_file(state: &[u8]) -> Result<OwnedFd> {
 }
 
 /// This process's environment, for a hook.
-fn own_env() -> Vec<CString> {
+pub fn own_env() -> Vec<CString> {
     let pair = |(name, value): (OsString, OsString)| {
         CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
     };

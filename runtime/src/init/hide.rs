@@ -62,8 +62,16 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<Option<u64>> {
     Ok(cover.map(|cover| cover.device))
 }
 
-const FILE: &str = "file";
-const DIRECTORY: &str = "directory";
+/// The empty file among the covers.
+pub const FILE: &str = "file";
+/// The empty directory.
+pub const DIRECTORY: &str = "directory";
+
+/// Mounts the covers on `place`: for CRIU, which wants a path to what it mounts.
+pub fn covers_at(place: &OwnedFd) -> Result<()> {
+    let mount = make_covers()?;
+    attach(&mount, place).or_fail("move_mount", || "mount the covers for masked paths")
+}
 
 /// A tmpfs with one empty file and one empty directory, read-only.
 ///
@@ -78,24 +86,7 @@ struct Cover {
 impl Cover {
     fn make() -> Result<Self> {
         let failed = || "make the cover for masked paths";
-        let fs = fsopen("tmpfs").or_fail("fsopen", failed)?;
-        for (key, value) in
-            [("source", "pinnace-mask"), ("mode", "555"), ("nr_blocks", "1"), ("nr_inodes", "3")]
-        {
-            fsconfig_string(&fs, key, value).or_fail("fsconfig", failed)?;
-        }
-        fsconfig_create(&fs).or_fail("fsconfig", failed)?;
-        let locked = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
-        let mount = fsmount(&fs, locked).or_fail("fsmount", failed)?;
-        let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        nix::fcntl::openat(&mount, FILE, new, Mode::from_bits_truncate(0o444)).or_fail("openat", failed)?;
-        mkdirat(&mount, DIRECTORY, Mode::from_bits_truncate(0o555)).or_fail("mkdirat", failed)?;
-        let sealed = Attr {
-            set: libc::MOUNT_ATTR_RDONLY,
-            propagation: nix::mount::MsFlags::MS_PRIVATE.bits(),
-            ..Attr::default()
-        };
-        set_attr(&mount, sealed, false).or_fail("mount_setattr", failed)?;
+        let mount = make_covers()?;
         let place = ["/sys", "/dev", "/tmp"].iter().find_map(|path| host_directory(Path::new(path)).ok());
         let place = place.ok_or_else(|| {
             Error::new(crate::error::Kind::Host, "mask paths: the host has neither /sys nor /dev nor /tmp")
@@ -104,4 +95,27 @@ impl Cover {
         let device = stat(&mount).or_fail("fstat", failed)?.st_dev;
         Ok(Self { mount, device })
     }
+}
+
+/// The sealed tmpfs, detached.
+fn make_covers() -> Result<OwnedFd> {
+    let failed = || "make the cover for masked paths";
+    let fs = fsopen("tmpfs").or_fail("fsopen", failed)?;
+    for (key, value) in [("source", "pinnace-mask"), ("mode", "555"), ("nr_blocks", "1"), ("nr_inodes", "3")]
+    {
+        fsconfig_string(&fs, key, value).or_fail("fsconfig", failed)?;
+    }
+    fsconfig_create(&fs).or_fail("fsconfig", failed)?;
+    let locked = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    let mount = fsmount(&fs, locked).or_fail("fsmount", failed)?;
+    let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(&mount, FILE, new, Mode::from_bits_truncate(0o444)).or_fail("openat", failed)?;
+    mkdirat(&mount, DIRECTORY, Mode::from_bits_truncate(0o555)).or_fail("mkdirat", failed)?;
+    let sealed = Attr {
+        set: libc::MOUNT_ATTR_RDONLY,
+        propagation: nix::mount::MsFlags::MS_PRIVATE.bits(),
+        ..Attr::default()
+    };
+    set_attr(&mount, sealed, false).or_fail("mount_setattr", failed)?;
+    Ok(mount)
 }

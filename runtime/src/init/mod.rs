@@ -3,6 +3,7 @@
 
 pub mod console;
 pub mod creds;
+pub mod criu;
 pub mod labels;
 pub mod limits;
 pub mod procfs;
@@ -17,7 +18,7 @@ mod devices;
 pub mod enter;
 mod filesystem;
 mod gate;
-mod hide;
+pub mod hide;
 mod hooks;
 mod identity;
 mod join;

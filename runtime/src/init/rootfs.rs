@@ -40,7 +40,7 @@ pub fn enter(rootfs: &Rootfs) -> Result<Root> {
     Ok(Root::new(tree))
 }
 
-fn set_propagation(path: &str, flags: MsFlags) -> Result<()> {
+pub fn set_propagation(path: &str, flags: MsFlags) -> Result<()> {
     mount(None::<&str>, path, None::<&str>, flags, None::<&str>)
         .or_fail("mount", || format!("set the propagation of {path}"))
 }
