@@ -1,6 +1,6 @@
 //! The container's cgroups as they are to appear inside of it. Mounts nothing itself.
 
-use super::{Cgroup, Node, Version, host};
+use super::{Cgroup, Mode, Node, Version, host};
 
 /// One hierarchy, for a mount of type "cgroup" in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,24 @@ pub struct View {
 
 /// See [`Cgroup::views`].
 pub(super) fn views(cgroup: &Cgroup) -> Vec<View> {
-    cgroup.nodes.iter().filter(|n| !matches!(n.made.get(), Some(None))).map(view).collect()
+    let made: Vec<View> =
+        cgroup.nodes.iter().filter(|n| !matches!(n.made.get(), Some(None))).map(view).collect();
+    if made.is_empty() { own().into_iter().collect() } else { made }
+}
+
+/// A container without a cgroup of its own (a user's, who has no right to any) is where its caller is. Of v1 hierarchies
+/// it gets to see none then.
+fn own() -> Option<View> {
+    let host = host::read(host::mode()).ok().filter(|host| host.mode == Mode::V2)?;
+    let hierarchy = host.hierarchies.first()?;
+    Some(View {
+        version: Version::V2,
+        name: String::new(),
+        data: String::new(),
+        mount: hierarchy.mount.clone(),
+        path: hierarchy.own_directory(),
+        links: vec![],
+    })
 }
 
 fn view(node: &Node) -> View {
@@ -51,7 +68,7 @@ fn view(node: &Node) -> View {
 /// The mount point of a path that came from a state file, by the host's convention.
 fn mount_of(path: &str) -> String {
     let below = path.strip_prefix(host::ROOT).and_then(|p| p.strip_prefix('/'));
-    match below.and_then(|p| p.split('/').next()).filter(|_| Cgroup::mode() != super::Mode::V2) {
+    match below.and_then(|p| p.split('/').next()).filter(|_| Cgroup::mode() != Mode::V2) {
         Some(first) => format!("{}/{first}", host::ROOT),
         None => host::ROOT.to_owned(),
     }

@@ -83,7 +83,9 @@ impl<A: Answers> Attendant<'_, A> {
         console: &mut Option<OwnedFd>,
     ) -> Result<()> {
         let Self { linux, answers, console_socket, net_devices, rlimits, oom_score_adj, cgroup } = self;
-        if let (false, Some(score)) = (hop, oom_score_adj) {
+        // A hop hands it down; of an ordinary user's child it can't be set any more afterwards (see `init/join.rs`).
+        let root = nix::unistd::geteuid().is_root();
+        if let Some(score) = oom_score_adj.filter(|_| !hop || !root) {
             super::limits::set_oom_score(*pid, score)?;
         }
         loop {
@@ -95,12 +97,12 @@ impl<A: Answers> Attendant<'_, A> {
                     *pid = pid_of(&fd)?;
                     expect(*pid);
                     *pidfd = fd;
-                    if let Some(score) = oom_score_adj {
+                    if let Some(score) = oom_score_adj.filter(|_| root) {
                         super::limits::set_oom_score(*pid, score)?;
                     }
                 }
                 Word::Map => {
-                    maps::write(*pid, linux)?;
+                    maps::write(*pid, linux).await?;
                     wire.go(*pid)?;
                 }
                 Word::Cgroup => {

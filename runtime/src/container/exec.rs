@@ -15,7 +15,7 @@ use crate::init::labels;
 use crate::launch;
 use crate::plan::annotations::keeps_groups;
 use crate::plan::creds::Credentials;
-use crate::plan::namespaces::{Namespaces, PID, Route, flag};
+use crate::plan::namespaces::{Namespaces, PID, Route, USER, flag};
 use crate::resctrl;
 use crate::seccomp;
 use crate::spec::{Linux, Process, validate_process};
@@ -83,13 +83,14 @@ impl Container {
                 id: self.state.id.as_str(),
                 linux: &linux,
                 init: &init,
+                hop: route.hop,
                 namespaces: flags,
                 entry: &entry,
                 no_new_keyring: self.state.flags.no_new_keyring,
             })
         })?;
         drop(stdio);
-        self.finish_exec(options, &process, &linux, born).await
+        self.finish_exec(options, &process, &linux, born, route.hop).await
     }
 
     async fn finish_exec(
@@ -98,6 +99,7 @@ impl Container {
         process: &Process,
         linux: &Linux,
         born: launch::Born,
+        hop: bool,
     ) -> Result<Started> {
         let ready = Attendant {
             linux,
@@ -108,7 +110,7 @@ impl Container {
             oom_score_adj: process.oom_score_adj,
             cgroup: None,
         }
-        .attend(born, false)
+        .attend(born, hop)
         .await?;
         if let Some(path) = &options.pid_file {
             super::pid_file::write(path, ready.pid)?;
@@ -137,6 +139,11 @@ impl Container {
 
     /// The pid namespace is lent by the launcher, everything else is entered by the child.
     fn ways(&self, linux: &Linux) -> (Namespaces, Route) {
+        // Only inside of the container's user namespace has its user a right to the others.
+        let user = linux.namespaces.iter().any(|n| flag(n.typ()) == USER);
+        if user && !nix::unistd::geteuid().is_root() {
+            return (Namespaces::default(), Route { hop: true, ..Route::default() });
+        }
         let pid_namespace = linux.namespaces.iter().any(|n| flag(n.typ()) == PID);
         let mut namespaces = Namespaces::default();
         if pid_namespace {

@@ -55,6 +55,7 @@ async fn make(uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<OwnedF
     })?;
     let result = match born.wire.hear().await? {
         Word::Map => maps::write(born.pid, &maps)
+            .await
             .and_then(|()| open_namespace(&PathBuf::from(format!("/proc/{}/ns/user", born.pid)))),
         word => Err(Error::invalid(format!("the helper of an idmapped mount said {word:?}"))),
     };

@@ -98,7 +98,8 @@ pub async fn run_each(kind: HookKind, hooks: &[oci::Hook], setting: Setting<'_>)
     }
 }
 
-async fn run(hook: &oci::Hook, setting: Setting<'_>) -> Result<()> {
+/// Runs one command to its end.
+pub async fn run(hook: &oci::Hook, setting: Setting<'_>) -> Result<()> {
     Running::start(hook, setting)?.wait().await
 }
 

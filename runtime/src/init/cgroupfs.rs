@@ -24,7 +24,8 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 /// Mounts the container's view; `private` says that it has a cgroup namespace.
 pub fn mount(root: &Root, mount: &Mount, views: &[View], private: bool) -> Result<()> {
     let (target, _) = root.ensure(&mount.target, Make::Directory)?;
-    let done = if views.iter().any(|view| view.version == Version::V1) {
+    // Without any (see `Cgroup::views`) it is an empty directory.
+    let done = if views.is_empty() || views.iter().any(|view| view.version == Version::V1) {
         legacy(mount, &target, views, private)
     } else {
         unified(mount, &target, views)

@@ -14,7 +14,8 @@ use super::verify::Mirror;
 use super::{Who, identity, join, limits, schedule, session};
 use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::plan::namespaces::{PID, USER, names};
+use crate::launch::sibling;
+use crate::plan::namespaces::{PID, Route, USER, names};
 use crate::spec::Linux;
 use crate::sys::process::{enter_all, set_parent_death_signal, set_root_ids};
 
@@ -29,6 +30,8 @@ pub struct Enter<'a> {
     pub linux: &'a Linux,
     /// Its init.
     pub init: &'a OwnedFd,
+    /// The runtime's user may not lend the container's pid namespace: it is entered here, by a hop.
+    pub hop: bool,
     /// `CLONE_NEW*` of the namespaces to enter.
     pub namespaces: u64,
     /// Way into the cgroups.
@@ -50,19 +53,17 @@ pub fn run(enter: &Enter<'_>) -> Error {
 
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
-    join::guard()?;
+    join::guard_for_maps()?;
     log::debug!("nsexec container setup: enter namespaces {}", names(enter.namespaces));
     who.stdio.map_or(Ok(()), session::take_stdio)?;
     schedule::exec_affinity_before_cgroup(who.process)?;
     join::join_cgroups(enter.entry, who.wire)?;
     schedule::exec_affinity_in_cgroup(who.process)?;
+    let entered = if enter.hop { hop(enter)? } else { PID };
     let mut mirror = Mirror::hold(who.credentials)?;
     identity::purge(who, &mut mirror, vec![who.wire.fd().as_raw_fd(), enter.init.as_raw_fd()])?;
-    // The launcher has lent the pid namespace: this process was born in it.
-    enter_all(enter.init, enter.namespaces & !PID).map_err(|errno| match errno {
-        Errno::ESRCH => Error::new(Kind::NotRunning, "container not running"),
-        errno => Error::os("setns", errno, "enter the container's namespaces"),
-    })?;
+    // Without a hop the launcher has lent the pid namespace: this process was born in it.
+    enter_all(enter.init, enter.namespaces & !entered).map_err(refused)?;
     log::debug!("child process in init(): session, terminal, limits, identity");
     if enter.namespaces & USER != 0 {
         set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
@@ -88,4 +89,27 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     log::debug!("setns_init: about to exec {}", program.shown());
     who.wire.take_voice();
     Err(who.execute(&program))
+}
+
+/// Goes into the user and pid namespaces, which only a clone enters for good, and comes back as another process. Gives the
+/// namespaces that are entered.
+fn hop(enter: &Enter<'_>) -> Result<u64> {
+    if let Some(score) = enter.who.process.oom_score_adj {
+        // Nobody else can any more, from the moment at which ids change.
+        let file = "/proc/self/oom_score_adj";
+        std::fs::write(file, score.to_string()).or_fail("write", || format!("update {file} to {score}"))?;
+    }
+    let entered = USER | PID;
+    enter_all(enter.init, entered).map_err(refused)?;
+    set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
+    sibling(Route::default(), enter.who.wire)?;
+    join::guard()?;
+    Ok(entered)
+}
+
+fn refused(errno: Errno) -> Error {
+    match errno {
+        Errno::ESRCH => Error::new(Kind::NotRunning, "container not running"),
+        errno => Error::os("setns", errno, "enter the container's namespaces"),
+    }
 }

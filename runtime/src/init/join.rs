@@ -18,7 +18,7 @@ use crate::wire;
 
 /// Brings the process into its cgroups and namespaces; with a hop, the process that comes back is another one.
 pub fn join(init: &mut Init<'_>) -> Result<()> {
-    guard()?;
+    guard_for_maps()?;
     let (plan, route) = (init.plan, init.plan.route);
     // The wording is runc's: scripts look for it.
     log::debug!("nsexec container setup: {}", plan.namespaces);
@@ -53,6 +53,15 @@ pub fn join(init: &mut Init<'_>) -> Result<()> {
     }
     init.made.mirror = Some(Mirror::hold(&init.plan.credentials)?);
     Ok(())
+}
+
+/// The files by which an ordinary user, or newuidmap(1) for him, writes the maps of his child's namespace are root's once
+/// that is undumpable (man 5 proc): it becomes so when it has its maps. Only that user himself could look into it.
+pub fn guard_for_maps() -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return guard();
+    }
+    set_parent_death_signal(libc::SIGKILL).or_fail("prctl", || "tie init to the runtime")
 }
 
 /// Into the container's cgroups, as far as this process was not born in them; and sees that it stands there.
