@@ -11,6 +11,7 @@ mod refusals;
 use std::path::Path;
 use std::process::Command;
 
+use integration::host_process::without_forks;
 use integration::runtime_bin::Outcome;
 use integration::{Bundle, Runtime, skip};
 use serde_json::json;
@@ -57,7 +58,8 @@ fn start(bundle: &Bundle, runtime: &Runtime) -> i32 {
 
 #[track_caller]
 fn systemctl(args: &[&str]) -> String {
-    let output = Command::new("systemctl").args(args).output().expect("systemctl");
+    // Under the lock that keeps orphans from being reaped: its status is asked for here.
+    let output = without_forks(|| Command::new("systemctl").args(args).output().expect("systemctl"));
     assert!(output.status.success(), "systemctl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

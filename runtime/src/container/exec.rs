@@ -107,7 +107,8 @@ impl Container {
             console_socket: options.console_socket.as_deref(),
             net_devices: &[],
             rlimits: &process.rlimits,
-            oom_score_adj: process.oom_score_adj,
+            // In a hop it sets that itself, while it still can.
+            oom_score_adj: process.oom_score_adj.filter(|_| !hop),
             cgroup: None,
         }
         .attend(born, hop)

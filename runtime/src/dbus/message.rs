@@ -45,7 +45,8 @@ pub struct Message {
     body: Vec<u8>,
 }
 
-/// The bytes of a call. No service is started for it (NO_AUTO_START).
+/// The bytes of a call. For a service that is about to come the bus keeps it: a user's systemd comes to his bus some
+/// moments after he does.
 pub(super) fn call(serial: u32, method: Method<'_>, arguments: &[Value]) -> Vec<u8> {
     let (mut signature, mut body) = (String::new(), Vec::new());
     for argument in arguments {
@@ -53,8 +54,8 @@ pub(super) fn call(serial: u32, method: Method<'_>, arguments: &[Value]) -> Vec<
         argument.put(&mut body);
     }
     let mut out = Vec::with_capacity(256 + body.len());
-    // METHOD_CALL, NO_AUTO_START, protocol version 1.
-    out.extend([ORDER, 1, 2, 1]);
+    // METHOD_CALL, no flags, protocol version 1.
+    out.extend([ORDER, 1, 0, 1]);
     put_u32(&mut out, length(body.len()));
     put_u32(&mut out, serial);
     put_array(&mut out, "(yv)", |out| {

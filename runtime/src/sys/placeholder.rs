@@ -1,5 +1,5 @@
-//! A process that does nothing but be there: systemd makes no scope without one in it. It has no descriptors, takes no
-//! signal but its end, and dies with whoever made it.
+//! A process that does nothing but be there: systemd makes no scope without one in it. It has no descriptors, no signal
+//! handlers, and dies with whoever made it.
 
 use std::os::fd::OwnedFd;
 
@@ -19,16 +19,18 @@ pub struct Placeholder {
 impl Placeholder {
     /// Starts it.
     pub fn start() -> nix::Result<Self> {
+        let parent = nix::unistd::getpid();
         // SAFETY: the child makes system calls and nothing else: no memory of other threads, no lock, and it never
         // returns into the parent's frames.
         match unsafe { clone(&Clone::default()) }? {
             Side::Parent(pid, pidfd) => Ok(Self { pid, pidfd }),
             Side::Child => {
-                // In this order: until the first has worked nothing may be given up.
                 let ready = set_parent_death_signal(libc::SIGKILL)
-                    .and_then(|()| signals::block_all())
+                    .and_then(|()| signals::default_all())
+                    .and_then(|()| signals::unblock_all())
                     .and_then(|()| close_all_but(0, &mut Vec::new()));
-                while ready.is_ok() {
+                // A parent that ended before the first call sends no signal any more.
+                while ready.is_ok() && nix::unistd::getppid() == parent {
                     // SAFETY: no pointers.
                     let _ = check(unsafe { libc::syscall(libc::SYS_pause) });
                 }

@@ -16,21 +16,13 @@ const END: libc::c_int = 65;
 
 /// Blocks nothing.
 pub fn unblock_all() -> nix::Result<()> {
-    set_mask(0)
-}
-
-/// Blocks every signal that can be blocked.
-pub fn block_all() -> nix::Result<()> {
-    set_mask(u64::MAX)
-}
-
-fn set_mask(set: u64) -> nix::Result<()> {
+    let none = 0_u64;
     // SAFETY: the new set is valid for the given 8 bytes, the old one is not asked for.
     check(unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
-            std::ptr::from_ref(&set),
+            std::ptr::from_ref(&none),
             std::ptr::null_mut::<u64>(),
             SET,
         )
