@@ -17,7 +17,7 @@ SRC   ?=
 FILES ?=
 export SUITE SRC FILES
 
-.PHONY: help build run test bench conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
+.PHONY: help build run test bench bench-shim conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
 	deps-full dist vm-image test-v2 test-v2-full
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make run        a container from busybox, run by bin/pinnace'
 	@echo 'make test       clippy, unit tests, and everything the engines are asked (root; TESTS="docker ctr" picks some)'
 	@echo 'make bench      what containers cost, beside crun and runc, into docs/performance.md (root; BENCH="--rounds 10")'
+	@echo 'make bench-shim   what containers cost containerd, beside its own shim; into the same page (root; ROUNDS=20)'
 	@echo 'make test-v2    the integration tests in a virtual machine with cgroup v2 and systemd; make test has them too'
 	@echo 'make test-v2-full   the same with a full kernel, in qemu: slow; SUITE=forky takes a newer Debian for both'
 	@echo 'make vm-image   the image that those boot, built once'
@@ -62,6 +63,9 @@ test: deps build
 
 bench: deps build
 	@$(STEP) 'bench' integration/scripts/bench $(BENCH)
+
+bench-shim: deps build
+	@$(STEP) 'bench of the shim' integration/scripts/bench-shim
 
 vm-image: deps
 	@$(STEP) 'image of the virtual machine' integration/vm/image

@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use containerd_shim_protos::bootstrap_api::{BootstrapParams, BootstrapResult};
-use pinnace::error::{Error, OrFail, Result};
+use pinnace::cgroup::Cgroup;
+use pinnace::error::{Error, Kind, OrFail, Result};
+use pinnace::sys::process::take_core_cookie;
 use protobuf::Message;
+use protobuf::well_known_types::any::Any;
 use serde::Deserialize;
 
 use crate::flags::Flags;
+use crate::options::Settings;
 use crate::reply;
 use crate::socket::{self, Socket};
 
@@ -26,14 +30,16 @@ const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.san
 
 /// Starts or finds the shim, and replies.
 pub(crate) fn start(flags: &Flags) -> Result<()> {
-    let params = params(&reply::input()?, flags);
+    let input = reply::input()?;
+    let params = params(&input, flags);
+    let settings = options(&input, params.as_ref())?;
     let group = group(Path::new("config.json"), &flags.id)?;
     let dir = params.as_ref().and_then(|params| params.socket_dir.as_deref());
     let path = socket::path(dir, &flags.address, &flags.namespace, &group)?;
     let address = format!("unix://{}", path.display());
     if let Socket::Ours(listener) = socket::listen(&path)? {
         let ttrpc = params.as_ref().map_or("", |params| params.containerd_ttrpc_address.as_str());
-        spawn(flags, listener.into(), ttrpc).inspect_err(|_| socket::remove(&path))?;
+        spawn(flags, listener.into(), ttrpc, &settings.shim_cgroup).inspect_err(|_| socket::remove(&path))?;
     }
     // What containerd 1.6 and 1.7 find the shim by after a restart.
     fs::write("address", &address).or_fail("write", || "write the bundle's address")?;
@@ -57,6 +63,17 @@ fn params(input: &[u8], flags: &Flags) -> Option<BootstrapParams> {
     (params.instance_id == flags.id && params.namespace == flags.namespace).then_some(params)
 }
 
+/// The options: one of the parameters' extensions, or all that an older containerd sends.
+fn options(input: &[u8], params: Option<&BootstrapParams>) -> Result<Settings> {
+    match params {
+        Some(params) => {
+            let any = params.extensions.iter().find_map(|extension| extension.value.as_ref());
+            Settings::of(any)
+        }
+        None => Settings::of(Any::parse_from_bytes(input).ok().as_ref()),
+    }
+}
+
 /// All that is read of config.json here.
 #[derive(Deserialize)]
 struct Annotated {
@@ -75,7 +92,12 @@ fn group(config: &Path, id: &str) -> Result<String> {
 
 /// Starts the process that serves. It takes the socket as its standard input, and nothing else of ours: containerd
 /// reads our output to its end.
-fn spawn(flags: &Flags, listener: OwnedFd, ttrpc_address: &str) -> Result<()> {
+fn spawn(flags: &Flags, listener: OwnedFd, ttrpc_address: &str, cgroup: &str) -> Result<()> {
+    if std::env::var_os("SCHED_CORE").is_some_and(|value| !value.is_empty()) {
+        take_core_cookie()
+            .or_fail("prctl(PR_SCHED_CORE)", || "keep others from the shim's cores")
+            .map_err(|error| error.hint("the kernel needs CONFIG_SCHED_CORE and a processor with SMT"))?;
+    }
     let program: PathBuf = std::env::current_exe().or_fail("readlink", || "find the own executable")?;
     let mut command = Command::new(program);
     command.args(["-namespace", &flags.namespace, "-id", &flags.id, "-address", &flags.address]);
@@ -86,13 +108,31 @@ fn spawn(flags: &Flags, listener: OwnedFd, ttrpc_address: &str) -> Result<()> {
         command.env("TTRPC_ADDRESS", ttrpc_address);
     }
     command.stdin(Stdio::from(listener)).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    command.spawn().or_fail("clone", || "start the shim").map(drop)
+    let mut child = command.spawn().or_fail("clone", || "start the shim")?;
+    if cgroup.is_empty() {
+        return Ok(());
+    }
+    enter(cgroup, child.id()).inspect_err(|_| {
+        let _ = child.kill();
+    })
+}
+
+/// Puts the shim into a cgroup that is there, in every hierarchy that has it.
+fn enter(cgroup: &str, pid: u32) -> Result<()> {
+    let what = || format!("put the shim into the cgroup {cgroup}");
+    let mut entered = false;
+    for path in Cgroup::place("shim", Some(cgroup))?.paths().into_values() {
+        let procs = Path::new(&path).join("cgroup.procs");
+        if procs.exists() {
+            fs::write(&procs, pid.to_string()).or_fail("write", what)?;
+            entered = true;
+        }
+    }
+    if entered { Ok(()) } else { Err(Error::new(Kind::NotFound, format!("{}: it is not there", what()))) }
 }
 
 #[cfg(test)]
 mod tests {
-    use protobuf::well_known_types::any::Any;
-
     use super::*;
 
     fn flags() -> Flags {

@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -23,6 +23,23 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// After so many looks in vain, output is lost: long enough for containerd to be restarted.
 const LOOKS: u32 = 40;
+
+/// How long an end is kept back for a reader.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Waits until what an ended process has written was taken, for a moment. A client that is told of the end deletes the
+/// process, and breaks off its own opening of a FIFO that it has not come to yet.
+pub(crate) async fn taken(fifos: Vec<Weak<Fifo>>) {
+    let begin = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    // What is still in the process's own pipe is on its way.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    while fifos.iter().filter_map(Weak::upgrade).any(|fifo| !fifo.is_empty()) && begin.elapsed() < MOMENT {
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
 
 /// How long its first reader is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -93,6 +110,15 @@ impl Fifo {
                 log::warn!("nobody reads a container's output: it is lost from here on");
             }
         }
+    }
+
+    /// Its reader has taken all that is in it.
+    fn is_empty(&self) -> bool {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keeper) = &*keeper else { return true };
+        let mut fds = [PollFd::new(keeper.as_fd(), PollFlags::POLLIN)];
+        !poll(&mut fds, PollTimeout::ZERO)
+            .is_ok_and(|_| fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)))
     }
 
     fn is_given_up(&self) -> bool {

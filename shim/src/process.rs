@@ -11,6 +11,7 @@ use pinnace::spec;
 use pinnace::sys::process::pidfd_signal;
 use tokio::sync::watch;
 
+use crate::fifo::Fifo;
 use crate::pump::DRAIN;
 use crate::stdio::{Io, Streams};
 
@@ -96,6 +97,11 @@ impl Process {
             life.held = Some(exit);
         }
         life.starting
+    }
+
+    /// Where its output goes, as long as there is any.
+    pub fn fifos(&self) -> Vec<Weak<Fifo>> {
+        self.life().io.as_ref().map(|io| io.fifos.clone()).unwrap_or_default()
     }
 
     /// It has ended.

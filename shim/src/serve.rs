@@ -63,8 +63,8 @@ fn run(flags: Flags, listener: StdListener) -> Result<()> {
         let shim = Arc::new(Shim::new(flags.namespace, events));
         let failed = |error: ttrpc::Error| Error::new(Kind::Host, format!("serve: {error}"));
         let listener = UnixListener::from_std(listener).or_fail("epoll_ctl", || "listen")?;
-        let mut server =
-            Server::new().register_service(services(&shim)).add_listener(Listener::new(Own(listener)));
+        let own = Own { listener, shim: Arc::clone(&shim) };
+        let mut server = Server::new().register_service(services(&shim)).add_listener(Listener::new(own));
         server.start().await.map_err(failed)?;
         let reaper = tokio::spawn(reap::run(signals, Arc::clone(&shim)));
         tokio::select! {
@@ -109,20 +109,24 @@ fn raise_oom_score() {
 }
 
 /// Connections of our own user.
-struct Own(UnixListener);
+struct Own {
+    listener: UnixListener,
+    shim: Arc<Shim>,
+}
 
 impl Stream for Own {
     type Item = io::Result<UnixStream>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let stream = match self.0.poll_accept(context) {
+            let stream = match self.listener.poll_accept(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(Ok((stream, _))) => stream,
             };
             match stream.peer_cred() {
                 Ok(peer) if peer.uid() == nix::unistd::geteuid().as_raw() => {
+                    self.shim.visit();
                     return Poll::Ready(Some(Ok(stream)));
                 }
                 Ok(peer) => log::warn!("a connection of uid {} is refused", peer.uid()),

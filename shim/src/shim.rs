@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use containerd_shim_protos::events::task::{TaskExit, TaskOOM};
 use nix::unistd::Pid;
@@ -14,8 +14,12 @@ use tokio::sync::Notify;
 
 use crate::container::Container;
 use crate::events::Events;
+use crate::fifo::taken;
 use crate::oom;
 use crate::process::{Exit, Process};
+
+/// How long a shim without containers waits for somebody who comes.
+const LONELY: Duration = Duration::from_secs(10);
 
 /// The shim.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Shim {
     pub events: Events,
     tables: Mutex<Tables>,
     over: Notify,
+    /// When somebody came to the socket last.
+    visited: Mutex<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +42,13 @@ struct Tables {
 
 impl Shim {
     pub fn new(namespace: String, events: Events) -> Self {
-        Self { namespace, events, tables: Mutex::default(), over: Notify::new() }
+        Self {
+            namespace,
+            events,
+            tables: Mutex::default(),
+            over: Notify::new(),
+            visited: Mutex::new(Instant::now()),
+        }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -70,7 +82,7 @@ impl Shim {
     }
 
     /// Waits for a process's end from now on. It may have ended already, which is told at once.
-    pub fn adopt(&self, container: &Arc<Container>, process: &Arc<Process>) {
+    pub fn adopt(self: &Arc<Self>, container: &Arc<Container>, process: &Arc<Process>) {
         let Ok(pid) = i32::try_from(process.pid()) else { return };
         self.tables().children.insert(pid, (Arc::clone(container), Arc::clone(process)));
         if let Some(status) = release(Pid::from_raw(pid)) {
@@ -78,9 +90,32 @@ impl Shim {
         }
     }
 
-    /// Forgets a container.
-    pub fn forget(&self, id: &str) {
+    /// Forgets a container. After the last one containerd asks the shim to end; one that was killed in between never
+    /// does, so the shim ends by itself when nobody has come for a while.
+    pub fn forget(self: &Arc<Self>, id: &str) {
         self.tables().containers.remove(id);
+        self.visit();
+        if self.is_empty() {
+            let shim = Arc::clone(self);
+            tokio::spawn(async move {
+                while let Some(left) = LONELY.checked_sub(shim.last_visit().elapsed()) {
+                    tokio::time::sleep(left.max(Duration::from_millis(1))).await;
+                }
+                if shim.is_empty() {
+                    log::info!("ended: no container is left");
+                    shim.end();
+                }
+            });
+        }
+    }
+
+    /// Somebody has come to the socket.
+    pub fn visit(&self) {
+        *self.visited.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last_visit(&self) -> Instant {
+        *self.visited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No container is left, and none is being made.
@@ -94,7 +129,7 @@ impl Shim {
     }
 
     /// A child has ended: ours, or an orphan that we were given.
-    pub fn ended(&self, pid: i32, status: u32) {
+    pub fn ended(self: &Arc<Self>, pid: i32, status: u32) {
         let Some((container, process)) = self.tables().children.remove(&pid) else { return };
         let exit = Exit { status, at: SystemTime::now() };
         if !process.hold(exit) {
@@ -102,8 +137,20 @@ impl Shim {
         }
     }
 
-    /// Tells of the end of a process whose start has been told.
-    pub fn tell_end(&self, container: &Arc<Container>, process: &Process, exit: Exit) {
+    /// Tells of the end of a process whose start has been told, once its output was taken.
+    pub fn tell_end(self: &Arc<Self>, container: &Arc<Container>, process: &Arc<Process>, exit: Exit) {
+        let fifos = process.fifos();
+        if fifos.is_empty() {
+            return self.tell_end_now(container, process, exit);
+        }
+        let (shim, container, process) = (Arc::clone(self), Arc::clone(container), Arc::clone(process));
+        tokio::spawn(async move {
+            taken(fifos).await;
+            shim.tell_end_now(&container, &process, exit);
+        });
+    }
+
+    fn tell_end_now(&self, container: &Arc<Container>, process: &Process, exit: Exit) {
         if process.exec_id.is_empty() {
             container.init_ended(exit);
         } else {

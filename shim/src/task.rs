@@ -105,11 +105,6 @@ async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
         let text = format!("run another runtime, {name}: not supported; leave BinaryName out");
         return Err(refuse(Code::UNIMPLEMENTED, text));
     }
-    if settings.systemd_cgroup {
-        let refused = Error::invalid("make a cgroup through systemd: not supported")
-            .hint("leave SystemdCgroup out, and let cgroupsPath be a path");
-        return Err(within("create")(refused));
-    }
     let streams = Streams {
         terminal: req.terminal,
         stdin: req.stdin.clone(),

@@ -63,6 +63,11 @@ impl Containerd {
         self.shell.room().path(SOCKET)
     }
 
+    /// The pid of containerd.
+    pub fn pid(&self) -> i32 {
+        self.daemon
+    }
+
     /// Ends containerd without a warning; its containers go on.
     pub fn kill(&self) {
         assert!(send(self.daemon, libc::SIGKILL), "no containerd to kill");

@@ -9,9 +9,11 @@ mod podman;
 mod room;
 mod shell;
 mod terminal;
+mod ttrpc;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
 pub use podman::Podman;
 pub use shell::{Container, Shell};
 pub use terminal::Session;
+pub use ttrpc::Ttrpc;

@@ -26,6 +26,8 @@ mod terminal;
 #[path = "../docker/volumes.rs"]
 mod volumes;
 
+mod newer;
+
 use std::sync::LazyLock;
 
 use integration::engine::{Container, Docker};

@@ -9,6 +9,7 @@ mod console;
 mod creds;
 mod hooks;
 mod net;
+mod orphans;
 mod schedule;
 mod session;
 
@@ -60,8 +61,16 @@ fn main() -> ExitCode {
     log::set_max_level(log::LevelFilter::Warn);
     assert_eq!(std::fs::read_dir("/proc/self/task").unwrap().count(), 1, "this program has one thread");
     let filter = std::env::args().nth(1).filter(|word| !word.starts_with('-')).unwrap_or_default();
-    let all =
-        [creds::CASES, session::CASES, console::CASES, schedule::CASES, net::CASES, hooks::CASES].concat();
+    let all = [
+        creds::CASES,
+        session::CASES,
+        console::CASES,
+        schedule::CASES,
+        net::CASES,
+        hooks::CASES,
+        orphans::CASES,
+    ]
+    .concat();
     let (chosen, others): (Vec<Case>, Vec<Case>) =
         all.into_iter().partition(|(name, _)| name.contains(&filter));
     let mut failed = 0;

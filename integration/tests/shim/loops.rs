@@ -1,11 +1,18 @@
 //! One shim serves many at once: who waits for a slow one must be nobody but who has asked for it.
 
+use integration::engine::Containerd;
+
 use crate::{CTR, RUN, shim_of};
 
 /// Writes a configuration whose container is in the group `GROUP`, with this hook of that kind, and runs it in the
 /// background. The group's containers have one shim.
 pub(crate) fn hooked(name: &str, group: &str, kind: &str, script: &str) -> String {
-    let cgroup = CTR.room().cgroup();
+    hooked_in(&CTR, name, group, kind, script)
+}
+
+/// The same for another containerd.
+pub(crate) fn hooked_in(ctr: &Containerd, name: &str, group: &str, kind: &str, script: &str) -> String {
+    let cgroup = ctr.room().cgroup();
     let filter = format!(
         r#".root.path = env.ROOM + "/image" | .root.readonly = true | .process.terminal = false
         | .process.args = ["sleep", "600"] | .process.env = ["PATH=/bin"]

@@ -9,6 +9,7 @@ mod task;
 mod bootstrap;
 mod events;
 mod exec;
+mod faults;
 mod loops;
 mod streams;
 mod survival;

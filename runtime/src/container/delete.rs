@@ -1,7 +1,7 @@
 //! delete: takes away everything that create has made. The forced one works from whatever is still known, and never
 //! says it has succeeded with something left.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use super::state::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Kind, Result};
 use crate::hook::{Files, HookKind, Setting, run_each};
+use crate::sys::poll::poll;
 use crate::sys::process::pidfd_signal;
 use crate::wait;
 
@@ -58,7 +59,7 @@ impl Container {
         if paused {
             self.cgroup()?.thaw()?;
         }
-        gone(&pidfd, self.state.init).await
+        gone(&pidfd, self.state.init, &self.cgroup()?).await
     }
 
     /// Kills what is left and removes everything, then runs the poststop hooks.
@@ -120,7 +121,7 @@ async fn delete_remains(dir: &Dir) -> Result<()> {
             if let Some(init) = intent.init
                 && let Some(pidfd) = kill(init)?
             {
-                gone(&pidfd, init).await?;
+                gone(&pidfd, init, &Cgroup::from_paths(&intent.cgroup_paths)?).await?;
             }
             rest = Some(intent.clone());
             let cgroup = Cgroup::from_paths(&intent.cgroup_paths)?;
@@ -145,11 +146,24 @@ fn kill(init: ProcessId) -> Result<Option<OwnedFd>> {
     }
 }
 
-async fn gone(pidfd: &OwnedFd, init: ProcessId) -> Result<()> {
+/// Waits until a killed process has let go of everything. The init of a pid namespace is there until all its processes
+/// are reaped, which is up to their parents (pid_namespaces(7)): one that has left its cgroup holds nothing any more.
+async fn gone(pidfd: &OwnedFd, init: ProcessId, cgroup: &Cgroup) -> Result<()> {
     let end = Instant::now() + PATIENCE;
-    wait::any([Some((pidfd.as_fd(), PollFlags::POLLIN)), None, None], Some(end)).await;
-    if Instant::now() < end {
-        return Ok(());
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let until = end.min(Instant::now() + pause);
+        wait::any([Some((pidfd.as_fd(), PollFlags::POLLIN)), None, None], Some(until)).await;
+        if poll(&[(pidfd.as_raw_fd(), PollFlags::POLLIN)], Some(Instant::now())) {
+            return Ok(());
+        }
+        if !cgroup.paths().is_empty() && cgroup.pids()?.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            break;
+        }
+        pause *= 2;
     }
     Err(Error::new(Kind::Host, format!("process {init} still runs 10 s after it was killed"))
         .hint("it may hang in the kernel on a dead NFS or FUSE mount; try again when that is gone"))

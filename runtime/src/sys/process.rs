@@ -57,6 +57,14 @@ pub fn set_subreaper(on: bool) -> nix::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, u64::from(on), 0, 0, 0).map(drop)
 }
 
+/// `PR_SCHED_CORE`: a new core-scheduling cookie for this process group, which children inherit (kernel 5.14,
+/// Documentation/admin-guide/hw-vuln/core-scheduling.rst): nobody else runs on its cores' other threads.
+pub fn take_core_cookie() -> nix::Result<()> {
+    /// PR_SCHED_CORE, PR_SCHED_CORE_CREATE and PR_SCHED_CORE_SCOPE_PROCESS_GROUP (linux/prctl.h).
+    const WORDS: (i32, u64, u64) = (62, 1, 2);
+    prctl(WORDS.0, WORDS.1, 0, WORDS.2, 0).map(drop)
+}
+
 /// setdomainname(2).
 pub fn set_domain_name(name: &str) -> nix::Result<()> {
     // SAFETY: the pointer and the length are those of one live string.
