@@ -261,9 +261,14 @@ pub fn probe() -> PathBuf {
             "the probe must be static: use --target x86_64-unknown-linux-musl"
         );
     };
+    built("probe")
+}
+
+/// The file of a program of this crate.
+pub(crate) fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let directory = test.ancestors().find(|path| path.join("probe").is_file());
-    directory.expect("the probe is built beside the tests").join("probe")
+    let directory = test.ancestors().find(|path| path.join(name).is_file());
+    directory.unwrap_or_else(|| panic!("{name} is built beside the tests")).join(name)
 }
 
 fn give(path: &Path, owner: u32) {

@@ -18,6 +18,7 @@ pub mod host_leaks;
 pub mod host_mounts;
 pub mod host_process;
 pub mod host_terminal;
+pub mod injection;
 pub mod runtime_bin;
 
 pub use bundle::Bundle;

@@ -114,6 +114,11 @@ impl Runtime {
         &self.root
     }
 
+    /// Where the outputs of its calls are kept.
+    pub(crate) fn calls(&self) -> &Path {
+        &self.calls
+    }
+
     /// A command of the runtime with its `--root` and no standard input.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(runtime_binary());
