@@ -4,9 +4,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cgroups;
+mod disk;
 mod errors;
 mod killed;
-mod old;
+mod limits;
+mod parallel;
+mod peers;
+mod state;
+mod stdio;
 
 use integration::{Bundle, Runtime, host_leaks};
 

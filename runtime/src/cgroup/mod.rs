@@ -173,6 +173,11 @@ impl Cgroup {
         there.flat_map(|n| n.controllers.iter().map(|c| (c.clone(), n.path.clone()))).collect()
     }
 
+    /// Whether the container has a directory in any hierarchy.
+    pub fn is_anywhere(&self) -> bool {
+        self.nodes.iter().any(|n| !matches!(n.made.get(), Some(None)))
+    }
+
     /// Refuses a place where processes are, or that is frozen. [`Cgroup::create`] does so too; asked before anything is
     /// written down, nobody will ever take what is there for the container's.
     pub fn refuse_in_use(&self) -> Result<()> {

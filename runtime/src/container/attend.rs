@@ -21,6 +21,8 @@ use crate::wire::Word;
 
 /// What is answered in one way to a container's first process and in another to an exec.
 pub(super) trait Answers {
+    /// Hears this pid as soon as it is known.
+    fn met(&self, pid: Pid) -> Result<()>;
     /// Runs prestart and createRuntime for this pid.
     async fn run_hooks(&self, pid: Pid) -> Result<()>;
     /// Moves this pid into its cgroup, since it can't be born there.
@@ -83,6 +85,9 @@ impl<A: Answers> Attendant<'_, A> {
         console: &mut Option<OwnedFd>,
     ) -> Result<()> {
         let Self { linux, answers, console_socket, net_devices, rlimits, oom_score_adj, cgroup } = self;
+        if !hop {
+            answers.met(*pid)?;
+        }
         // A hop hands it down; of an ordinary user's child it can't be set any more afterwards (see `init/join.rs`).
         let root = nix::unistd::geteuid().is_root();
         if let Some(score) = oom_score_adj.filter(|_| !hop || !root) {
@@ -97,6 +102,7 @@ impl<A: Answers> Attendant<'_, A> {
                     *pid = pid_of(&fd)?;
                     expect(*pid);
                     *pidfd = fd;
+                    answers.met(*pid)?;
                     if let Some(score) = oom_score_adj.filter(|_| root) {
                         super::limits::set_oom_score(*pid, score)?;
                     }
@@ -193,6 +199,12 @@ async fn take_listener(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd> {
 }
 
 impl Ready {
+    /// The end of a process that nobody will hear of.
+    pub async fn kill(&self) {
+        let _ = pidfd_signal(&self.pidfd, libc::SIGKILL);
+        let _ = wait::ended(self.pid, &self.pidfd).await;
+    }
+
     /// Lets an exec go on to its program, and sees that it got there.
     pub async fn release(self) -> Result<super::Started> {
         self.wire.go(self.pid)?;

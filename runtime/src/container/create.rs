@@ -125,7 +125,7 @@ pub(super) struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn perform(&self, config: &[u8], stdio: Option<Stdio>) -> Result<Started> {
-        let Self { plan, dir, options, .. } = *self;
+        let Self { plan, dir, .. } = *self;
         self.prepare(config)?;
         let descriptors = descriptors(stdio.as_ref());
         let gate = make_gate(dir)?;
@@ -139,29 +139,42 @@ impl Attempt<'_> {
         self.limit()?;
         let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
         log::debug!("process {} is ready behind its gate", ready.pid);
-        dir.write_state(&self.record(ProcessId::of(ready.pid)?, descriptors), &plan.spec)?;
-        if let Some(path) = &options.pid_file {
-            super::pid_file::write(path, ready.pid)?;
-        }
-        if let Some(path) = &options.pidfd_socket {
-            console::send_pidfd(path, &ready.pidfd, "standard")?;
+        if let Err(error) = self.publish(&ready, descriptors) {
+            // It is not tied to this process any more, and may have no cgroup to be found by.
+            ready.kill().await;
+            return Err(error);
         }
         Ok(Started { pid: ready.pid, pidfd: ready.pidfd, console: ready.console })
     }
 
+    /// Tells everyone who is to know of the container.
+    fn publish(&self, ready: &Ready, descriptors: Vec<String>) -> Result<()> {
+        self.dir.write_state(&self.record(ProcessId::of(ready.pid)?, descriptors), &self.plan.spec)?;
+        if let Some(path) = &self.options.pid_file {
+            super::pid_file::write(path, ready.pid)?;
+        }
+        if let Some(path) = &self.options.pidfd_socket {
+            console::send_pidfd(path, &ready.pidfd, "standard")?;
+        }
+        Ok(())
+    }
+
     /// Writes down what is about to be made.
     pub fn prepare(&self, config: &[u8]) -> Result<()> {
-        let Self { dir, cgroup, options, .. } = *self;
         // What an intent names is killed when it is cleaned up.
-        cgroup.refuse_in_use()?;
-        let mut intent = Intent::now(&options.bundle, cgroup.paths(), self.unit.as_ref())?;
+        self.cgroup.refuse_in_use()?;
+        self.dir.write_intent(&self.intent()?)?;
+        self.dir.write_config(config)?;
+        notify::make_dir(self.dir.path())
+    }
+
+    fn intent(&self) -> Result<Intent> {
+        let mut intent = Intent::now(&self.options.bundle, self.cgroup.paths(), self.unit.as_ref())?;
         if let Some((_, group)) = &self.resctrl {
             intent.intel_rdt_path = group.own.then(|| group.path.clone());
             intent.intel_rdt_mon_path.clone_from(&group.monitoring);
         }
-        dir.write_intent(&intent)?;
-        dir.write_config(config)?;
-        notify::make_dir(dir.path())
+        Ok(intent)
     }
 
     /// Makes what limits the container.
@@ -267,15 +280,17 @@ impl Attempt<'_> {
     /// Takes everything away again. What can't be taken away is told, since the first error is the one to return.
     async fn undo(&self) {
         log::debug!("take away what the failed create of {} has made", self.id);
-        if let Err(error) = self.cgroup.end().await {
-            log::warn!("clean up after a failed create: {error}");
+        let mut undone = self.cgroup.end().await;
+        if let (Some(_), Ok(Some(intent))) = (&self.resctrl, self.dir.intent()) {
+            undone = undone.and(intent.remove_resctrl());
         }
-        if let (Some(_), Ok(Some(intent))) = (&self.resctrl, self.dir.intent())
-            && let Err(error) = intent.remove_resctrl()
-        {
-            log::warn!("clean up after a failed create: {error}");
+        match undone {
+            Ok(()) => take_away(self.dir),
+            // By the state directory `delete --force` finds what is left.
+            Err(error) => {
+                log::warn!("clean up after a failed create: {error}; delete --force {} tries again", self.id);
+            }
         }
-        take_away(self.dir);
     }
 }
 
@@ -286,6 +301,15 @@ fn take_away(dir: &Dir) {
 }
 
 impl Answers for Attempt<'_> {
+    /// A runtime that is killed between init's last word and state.json leaves an init that is found by its cgroup.
+    /// Where it has none, the intent names it.
+    fn met(&self, pid: Pid) -> Result<()> {
+        if self.cgroup.is_anywhere() {
+            return Ok(());
+        }
+        self.dir.write_intent(&Intent { init: Some(ProcessId::of(pid)?), ..self.intent()? })
+    }
+
     async fn run_hooks(&self, pid: Pid) -> Result<()> {
         let Some(hooks) = &self.plan.spec.hooks else { return Ok(()) };
         let state = self.state_for_hooks(Status::Creating, pid.as_raw())?;

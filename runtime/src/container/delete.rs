@@ -31,8 +31,7 @@ impl Container {
     /// [`Self::delete`] for an event loop (see [`wait`]).
     pub async fn deleting(self) -> Result<()> {
         match self.status()? {
-            Status::Stopped => {}
-            Status::Created => self.end().await?,
+            status @ (Status::Stopped | Status::Created) => self.end(status).await?,
             status => {
                 return Err(Error::new(
                     Kind::State,
@@ -53,10 +52,12 @@ impl Container {
     }
 
     /// Kills init and waits until it is gone. A frozen process of cgroup v1 dies only when it thaws.
-    async fn end(&self) -> Result<()> {
-        let paused = self.status()? == Status::Paused;
+    async fn end(&self, status: Status) -> Result<()> {
+        if status == Status::Stopped {
+            return Ok(());
+        }
         let Some(pidfd) = kill(self.state.init)? else { return Ok(()) };
-        if paused {
+        if status == Status::Paused {
             self.cgroup()?.thaw()?;
         }
         gone(&pidfd, self.state.init, &self.cgroup()?).await
@@ -99,7 +100,7 @@ pub fn delete_forced(runtime: &Runtime, id: &Id) -> Result<()> {
 pub async fn deleting_forced(runtime: &Runtime, id: &Id) -> Result<()> {
     match Container::load(runtime, id) {
         Ok(container) => {
-            container.end().await?;
+            container.end(container.status()?).await?;
             container.destroy().await
         }
         Err(error) => match Dir::open(runtime, id) {
@@ -130,6 +131,8 @@ async fn delete_remains(dir: &Dir) -> Result<()> {
                 None => cgroup,
             }
         }
+        // The intent comes before everything else: nothing was made, and the cgroup of that name is somebody else's.
+        Ok(None) if !dir.has_state() => return dir.remove(),
         _ => Cgroup::from_paths(&Cgroup::place(dir.id().as_str(), None)?.paths())?,
     };
     cgroup.end().await?;

@@ -196,6 +196,11 @@ impl Dir {
         self.write(STATE, &state.to_json(spec)?)
     }
 
+    /// Whether there is a state.json, whatever is in it.
+    pub fn has_state(&self) -> bool {
+        self.path.join(STATE).symlink_metadata().is_ok()
+    }
+
     /// Reads state.json.
     ///
     /// # Errors

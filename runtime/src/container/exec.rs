@@ -156,6 +156,10 @@ impl Container {
 }
 
 impl Answers for Container {
+    fn met(&self, _: Pid) -> Result<()> {
+        Ok(())
+    }
+
     async fn run_hooks(&self, _: Pid) -> Result<()> {
         Ok(())
     }

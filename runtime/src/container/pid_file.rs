@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use nix::unistd::Pid;
@@ -16,7 +16,18 @@ pub(super) fn write(path: &Path, pid: Pid) -> Result<()> {
     let mut hidden = OsString::from(".");
     hidden.push(name);
     let beside = path.with_file_name(hidden);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&beside).or_fail("open", failed)?;
-    file.write_all(pid.to_string().as_bytes()).or_fail("write", failed)?;
-    std::fs::rename(&beside, path).or_fail("rename", failed)
+    let open = || OpenOptions::new().write(true).create_new(true).open(&beside);
+    let file = match open() {
+        // Left by one that was killed in the middle of this.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&beside).or_fail("unlink", failed)?;
+            open()
+        }
+        other => other,
+    };
+    let mut file = file.or_fail("open", failed)?;
+    let written = file.write_all(pid.to_string().as_bytes()).or_fail("write", failed);
+    written.and_then(|()| std::fs::rename(&beside, path).or_fail("rename", failed)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&beside);
+    })
 }
