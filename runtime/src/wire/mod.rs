@@ -207,7 +207,13 @@ impl Parent {
         let mut buffer = vec![0; LONGEST];
         let (length, fd) = loop {
             wait::readable(self.0.as_fd()).await;
-            let (length, fd) = match socket::recv(&self.0, &mut buffer) {
+            let heard = match socket::recv(&self.0, &mut buffer) {
+                // The child is gone and has not read what it was told last. The socket says so once, before the words
+                // that it still holds.
+                Err(Errno::ECONNRESET) => socket::recv(&self.0, &mut buffer),
+                heard => heard,
+            };
+            let (length, fd) = match heard {
                 Ok(packet) => packet,
                 Err(Errno::ECONNRESET) => return Ok(Word::End),
                 Err(errno) => return Err(Error::os("recvmsg", errno, "listen to the container's init")),
@@ -311,6 +317,17 @@ mod tests {
         assert!(text.starts_with("open é") && text.ends_with(": file name too long"), "{text}");
         drop(child);
         assert!(matches!(wait::block(parent.hear()).unwrap(), Word::End));
+    }
+
+    #[test]
+    fn the_last_word_of_a_child_that_did_not_listen_is_heard() {
+        let (parent, child) = pair().unwrap();
+        parent.go(Pid::from_raw(1)).unwrap();
+        child.fail(&Error::invalid("no"));
+        drop(child);
+        let hear = || wait::block(parent.hear()).unwrap();
+        assert!(matches!(hear(), Word::Fail(_)));
+        assert!(matches!(hear(), Word::End));
     }
 
     #[test]
