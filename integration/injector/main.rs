@@ -22,6 +22,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tracee::{Call, Tracee};
 
+const CLOSE: u64 = libc::SYS_close.unsigned_abs();
+
 /// What to do at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -131,7 +133,9 @@ impl Session {
             Call::Entry(number) => {
                 let nth = tracee.calls;
                 tracee.calls += 1;
-                let here = (tracee.index, nth) == (aim.who, aim.nth) && !over;
+                // close has closed the descriptor whatever it answers (close(2), NOTES); one that was not made has not.
+                let makes_sense = !matches!(aim.action, Action::Answer(_)) || number != CLOSE;
+                let here = (tracee.index, nth) == (aim.who, aim.nth) && !over && makes_sense;
                 if aim.action == Action::Count || here {
                     let _ = writeln!(self.told, "{} {nth} {number}", tracee.index);
                 }

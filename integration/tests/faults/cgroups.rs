@@ -136,6 +136,10 @@ fn a_cgroup_that_an_undo_can_not_remove_is_left_to_delete() {
     assert!(!points.is_empty(), "nothing is removed by a create that fails");
     for point in points {
         let struck = runtime.strike(&point, "EPERM", &args);
+        // A call more or less than the last time: another one was struck.
+        if struck.point.as_ref().is_none_or(|struck| struck.call != point.call) {
+            continue;
+        }
         assert_eq!(struck.outcome.code, 1, "{}", struck.outcome);
         is_cleaned_up(&bundle, &runtime, &format!("{point} answered EPERM"));
         assert!(remains(&bundle, &runtime).is_empty());

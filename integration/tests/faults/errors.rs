@@ -61,7 +61,7 @@ fn confined() -> Bundle {
 }
 
 /// Each call of the runtime and of the process that it makes, with each errno. Not close, which has closed the
-/// descriptor whatever it answers (close(2), NOTES): the injector makes no call that it answers.
+/// descriptor whatever it answers.
 fn refusals(runtime: &Runtime, args: &[&str]) -> Vec<(Point, &'static str)> {
     let mut points = runtime.survey(args);
     points.retain(|point| point.who < 2 && point.call != "close");
