@@ -2,13 +2,76 @@
 
 #![allow(clippy::unwrap_used)]
 
-use integration::{Bundle, Runtime, host_leaks, stand_in_lacks};
+use std::collections::{BTreeMap, BTreeSet};
+
+use integration::host::LIMIT;
+use integration::{Bundle, Runtime, host_leaks, host_process, stand_in_lacks};
 use serde_json::json;
 
-/// With `PINNACE_ALONE` nothing else uses this host, and the whole mount table can be compared.
-fn host_mounts(name: &str) -> Vec<String> {
-    let alone = std::env::var_os("PINNACE_ALONE").is_some();
-    host_leaks::mounts().into_iter().filter(|line| alone || line.contains(name)).collect()
+/// What many containers could leave on a host, little by little. With `PINNACE_ALONE` nothing else uses this host and
+/// all of it can be compared, else only the mounts that bear the test's name.
+struct Before {
+    name: String,
+    mounts: BTreeSet<String>,
+    counts: BTreeMap<&'static str, i64>,
+}
+
+impl Before {
+    fn of(bundle: &Bundle) -> Self {
+        Self { name: bundle.id().to_owned(), mounts: host_mounts(bundle.id()), counts: counts() }
+    }
+
+    /// Fails unless the host is as it was. What the kernel frees in its own time gets a while.
+    #[track_caller]
+    fn is_as_now(&self) {
+        assert_eq!(host_mounts(&self.name), self.mounts);
+        if !is_alone() {
+            return;
+        }
+        let same = integration::eventually(LIMIT, || {
+            host_process::reap_orphans();
+            let now = counts();
+            EXACT.iter().all(|what| now[what] <= self.counts[what] + SLACK).then_some(())
+        });
+        let now = counts();
+        for (what, before) in &self.counts {
+            println!("{what}: {before} before, {} after", now[what]);
+        }
+        assert!(same.is_some(), "something is left");
+    }
+}
+
+/// What must be as it was, give or take what the rest of a host does.
+const EXACT: [&str; 4] = ["cgroups", "keys", "open files", "processes"];
+const SLACK: i64 = 40;
+
+fn is_alone() -> bool {
+    std::env::var_os("PINNACE_ALONE").is_some()
+}
+
+fn host_mounts(name: &str) -> BTreeSet<String> {
+    host_leaks::mounts().into_iter().filter(|line| is_alone() || line.contains(name)).collect()
+}
+
+fn counts() -> BTreeMap<&'static str, i64> {
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let number = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or_default();
+    let memory = text("/proc/meminfo");
+    let kib = |what: &str| {
+        let line = memory.lines().find(|line| line.starts_with(what));
+        number(line.and_then(|line| line.split_whitespace().nth(1)))
+    };
+    // The third column: how many there are in each hierarchy, those that are dying too.
+    let cgroups =
+        text("/proc/cgroups").lines().skip(1).map(|line| number(line.split_whitespace().nth(2))).sum();
+    BTreeMap::from([
+        ("cgroups", cgroups),
+        ("keys", i64::try_from(host_leaks::keys().len()).unwrap()),
+        ("open files", number(text("/proc/sys/fs/file-nr").split_whitespace().next())),
+        ("processes", i64::try_from(host_process::pids().len()).unwrap()),
+        ("kernel memory that can't be reclaimed, KiB", kib("SUnreclaim:")),
+        ("memory available, KiB", kib("MemAvailable:")),
+    ])
 }
 
 fn true_bundle() -> (Bundle, Runtime) {
@@ -28,20 +91,20 @@ fn rounds() -> usize {
 #[test]
 fn one_after_the_other() {
     let (bundle, runtime) = true_bundle();
-    let before = host_mounts(bundle.id());
+    let before = Before::of(&bundle);
     let path = bundle.path();
     for round in 0..rounds() {
         let outcome = runtime.call(&["run", "--bundle", &path, bundle.id()]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "round {round}: {outcome}");
     }
     runtime.leaves_nothing(bundle.id());
-    assert_eq!(host_mounts(bundle.id()), before);
+    before.is_as_now();
 }
 
 #[test]
 fn a_hundred_at_once() {
     let (bundle, runtime) = true_bundle();
-    let before = host_mounts(bundle.id());
+    let before = Before::of(&bundle);
     let path = bundle.path();
     let running: Vec<_> = (0..100)
         .map(|n| runtime.begin(runtime.command(&["run", "--bundle", &path, &format!("{}{n}", bundle.id())])))
@@ -51,7 +114,7 @@ fn a_hundred_at_once() {
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome}");
     }
     runtime.leaves_nothing(bundle.id());
-    assert_eq!(host_mounts(bundle.id()), before);
+    before.is_as_now();
 }
 
 #[test]
@@ -81,9 +144,12 @@ fn execs_one_after_the_other_and_at_once() {
     bundle.probe(&["reap"]);
     runtime.start(&bundle);
     let id = bundle.id();
-    for _ in 0..100 {
+    runtime.exec(id, &["exit", "0"]).ok();
+    let before = Before::of(&bundle);
+    for _ in 0..rounds() {
         runtime.exec(id, &["exit", "0"]).ok();
     }
+    before.is_as_now();
     let calls: Vec<_> = (0..40)
         .map(|n| runtime.begin(runtime.command(&["exec", id, "/probe", "exit", &n.to_string()])))
         .collect();
@@ -126,9 +192,10 @@ fn state_races_with_create() {
     for _ in 0..5 {
         let call = runtime.begin(runtime.command(&["create", "--bundle", &path, id]));
         let mut call = Some(call);
-        while call.as_ref().is_some_and(|call| {
-            !integration::host_process::ends_within(call.process.pid(), std::time::Duration::ZERO)
-        }) {
+        while call
+            .as_ref()
+            .is_some_and(|call| !host_process::ends_within(call.process.pid(), std::time::Duration::ZERO))
+        {
             let outcome = runtime.call(&["state", id]);
             match outcome.code {
                 0 => assert!(
