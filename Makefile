@@ -18,7 +18,7 @@ FILES ?=
 export SUITE SRC FILES
 
 .PHONY: help build run test bench bench-shim conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
-	deps-full dist vm-image test-v2 test-v2-full
+	deps-dist deps-full dist faults soak reproducible vm-image test-v2 test-v2-full
 
 help:
 	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
@@ -31,10 +31,13 @@ help:
 	@echo 'make vm-image   the image that those boot, built once'
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
-	@echo 'make deny       licences, advisories and doubled crates (needs cargo-deny)'
+	@echo 'make faults     every system call of create, run, exec and the rest killed and refused: half an hour (root)'
+	@echo 'make soak       10000 containers and 10000 execs: nothing is left of them (root; nothing else should run)'
+	@echo 'make deny       licences, advisories and doubled crates; installs cargo-deny below target'
+	@echo 'make reproducible   two builds of the last commit in two folders, and that they are the same'
 	@echo 'make deps       the Debian packages and the Rust target that the above need'
 	@echo 'make install    what is in bin to $$(DESTDIR)$$(PREFIX)/bin; uninstall takes it away'
-	@echo 'make dist       static binaries and their sha256 in target/dist'
+	@echo 'make dist       static binaries, the list of their parts and the sha256 of both in target/dist'
 	@echo 'make clean      what was built'
 
 deps:
@@ -83,8 +86,17 @@ lint: deps-lint
 	@$(STEP) 'rustfmt' cargo fmt --all --check
 	@$(STEP) 'clippy' integration/scripts/clippy
 
-deny:
-	@$(STEP) 'licences, advisories, doubled crates' cargo deny check
+faults: deps build
+	@$(STEP) 'every fault' integration/scripts/alone faults PINNACE_FAULTS=all
+
+soak: deps build
+	@$(STEP) 'soak' integration/scripts/alone soak PINNACE_SOAK=10000
+
+deny: deps-build
+	@$(STEP) 'licences, advisories, doubled crates' integration/scripts/deny
+
+reproducible: deps-build deps-dist
+	@$(STEP) 'two builds' integration/scripts/reproducible
 
 install: build
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/pinnace bin/containerd-shim-pinnace-v2
@@ -92,7 +104,10 @@ install: build
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/pinnace $(DESTDIR)$(PREFIX)/bin/containerd-shim-pinnace-v2
 
-dist: build
+deps-dist:
+	@$(STEP) 'packages to pack' integration/scripts/deps dist
+
+dist: deps-dist build
 	@$(STEP) 'archive' integration/scripts/dist
 
 clean:

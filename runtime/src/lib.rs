@@ -3,6 +3,8 @@
 //! The corridor: config.json → [`spec`] → [`plan`] (pure) → [`launch`] (clone3) → [`init`] (the child, to execve),
 //! with [`container`] as the parent's side of each verb. docs/design.md tells it in one page.
 
+#![deny(unsafe_code)]
+
 pub mod cgroup;
 pub mod cli;
 pub mod container;
@@ -16,6 +18,7 @@ pub mod plan;
 pub mod resctrl;
 pub mod seccomp;
 pub mod spec;
+#[allow(unsafe_code, reason = "what needs it is here, and at the two clone calls of `launch`")]
 pub mod sys;
 pub mod wait;
 pub mod wire;

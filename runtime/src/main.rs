@@ -1,5 +1,7 @@
 //! The `pinnace` command. Everything is in the library.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 #[global_allocator]

@@ -9,6 +9,8 @@
 //! version 3 alone, so that containerd 1.6 and 1.7 refuse what it starts; it registers one service, ignores SIGTERM,
 //! works with a pool of threads, and brings 137 crates.
 
+#![forbid(unsafe_code)]
+
 mod bootstrap;
 mod container;
 mod delete;

@@ -50,6 +50,7 @@ pub fn launch(
     born
 }
 
+#[expect(unsafe_code, reason = "one of the two places where a process is born")]
 fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) -> Result<Born> {
     assert_single_threaded()?;
     let (parent_end, child_end) = wire::pair()?;
@@ -74,6 +75,7 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
 }
 
 /// In a hop: clones the real process as a sibling of the hop, tells the runtime, and leaves. Comes back in the real one.
+#[expect(unsafe_code, reason = "one of the two places where a process is born")]
 pub fn sibling(route: Route, wire: &wire::Child) -> Result<()> {
     let how = Clone { flags: route.clone | CLONE_PARENT, cgroup: None };
     // SAFETY: a hop is a fresh clone of a single-threaded process and has started no thread.
