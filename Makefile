@@ -4,6 +4,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 TESTS   ?=
+TIME    ?= 60
 BENCH   ?=
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -18,7 +19,7 @@ FILES ?=
 export SUITE SRC FILES
 
 .PHONY: help build run test bench bench-shim conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
-	deps-dist deps-full dist faults soak reproducible vm-image test-v2 test-v2-full
+	deps-dist deps-full dist faults fuzz soak reproducible vm-image test-v2 test-v2-full
 
 help:
 	@echo 'make build      the static release binaries, bin/pinnace and bin/containerd-shim-pinnace-v2'
@@ -32,6 +33,7 @@ help:
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make faults     every system call of create, run, exec and the rest killed and refused: half an hour (root)'
+	@echo 'make fuzz TIME=60   each reader of what others wrote, so many seconds with inputs made up; what fails is kept'
 	@echo 'make soak       10000 containers and 10000 execs: nothing is left of them (root; nothing else should run)'
 	@echo 'make deny       licences, advisories and doubled crates; installs cargo-deny below target'
 	@echo 'make reproducible   two builds of the last commit in two folders, and that they are the same'
@@ -88,6 +90,9 @@ lint: deps-lint
 
 faults: deps build
 	@$(STEP) 'every fault' integration/scripts/alone faults PINNACE_FAULTS=all
+
+fuzz: deps-lint
+	@$(STEP) 'fuzzing' integration/scripts/fuzz $(TIME)
 
 soak: deps build
 	@$(STEP) 'soak' integration/scripts/alone soak PINNACE_SOAK=10000

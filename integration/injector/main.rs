@@ -125,7 +125,7 @@ impl Session {
         let aim = self.aim;
         let over = self.is_over();
         let Some(tracee) = self.tracees.get_mut(&pid) else { return go_on(pid, false, None) };
-        match tracee.call(pid) {
+        match Tracee::call(pid) {
             // The process was killed at this very stop.
             Call::Gone => return,
             Call::Exit if tracee.answer.is_some() => tracee.put_answer(pid),

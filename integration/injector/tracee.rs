@@ -39,7 +39,7 @@ impl Tracee {
     }
 
     /// Where the process stands, as the kernel says.
-    pub(crate) fn call(&self, pid: Pid) -> Call {
+    pub(crate) fn call(pid: Pid) -> Call {
         /// The beginning of `struct ptrace_syscall_info`, up to the number of an entry.
         #[repr(C)]
         #[derive(Default)]

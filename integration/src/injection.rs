@@ -133,8 +133,8 @@ pub fn strike_each(
         "{what}: {struck} of {all} points struck ({tried} tried), {succeeded} times it succeeded all the same"
     );
     assert!(failures.is_empty(), "{} of {tried} fail:\n{}", failures.len(), failures.join("\n"));
-    // A call more or less from one time to the next is nothing.
-    assert!(struck * 10 >= tried * 9, "{what}: only {struck} of {tried} points were reached");
+    // A call more or less from one time to the next is nothing, and close is none that can fail.
+    assert!(struck * 2 >= tried, "{what}: only {struck} of {tried} points were reached");
 }
 
 /// Those of many points that are tried this time: each one in `make faults` (`PINNACE_FAULTS=all`), else every few of

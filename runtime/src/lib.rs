@@ -10,6 +10,8 @@ pub mod cli;
 pub mod container;
 pub mod dbus;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod hook;
 pub mod init;
 pub mod launch;

@@ -1,6 +1,6 @@
 //! Standard streams that are closed, full, or without a reader.
 
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
 use integration::host::LIMIT;
@@ -101,7 +101,6 @@ fn a_reader_that_has_gone_is_no_crash() {
         command.stdout(writer).stderr(Stdio::null());
         let status = Process::start(&mut command).wait(LIMIT).expect("it ends");
         drop(command);
-        use std::os::unix::process::ExitStatusExt;
         assert!(
             status.code() == Some(1) || status.signal() == Some(libc::SIGPIPE),
             "{words:?} without a reader: {status:?}"

@@ -244,4 +244,20 @@ mod tests {
         assert_eq!(membership("0::/user.slice/a:b"), Some(("", "/user.slice/a:b")));
         assert_eq!(membership("nonsense"), None);
     }
+
+    #[test]
+    fn fuzz() {
+        let seeds: [&[u8]; 2] = [
+            b"30 24 0:26 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw\n31 24 0:27 /a\\040b /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n",
+            b"33 1 8:1 / / rw shared:1 master:2 - ext4 /dev/sda1 rw\n34 33 0:5 / /x\\134\\012 rw - cgroup x name=systemd,xattr\n",
+        ];
+        crate::fuzz::run("mountinfo", &seeds, |bytes| {
+            let mounts = parse_mounts(&String::from_utf8_lossy(bytes));
+            format!(
+                "{} {:?}",
+                "x".repeat(mounts.len().min(5)),
+                mounts.first().map(|mount| mount.root.is_empty())
+            )
+        });
+    }
 }

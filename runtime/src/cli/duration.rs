@@ -85,4 +85,13 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn fuzz() {
+        let seeds: [&[u8]; 5] =
+            [b"0", b"1h2m3.5s", b"-1us", b"9223372036854775807ns", b"1.00000000000000000001h"];
+        crate::fuzz::run("duration", &seeds, |bytes| {
+            format!("{}", parse(&String::from_utf8_lossy(bytes)).is_some())
+        });
+    }
 }

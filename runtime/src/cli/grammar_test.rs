@@ -262,3 +262,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn fuzz() {
+    let seeds: [&[u8]; 4] = [
+        b"--root\n/r\n--log-format=json\ncreate\n-b\n/b\n--pid-file=x\nid",
+        b"exec\n-e\nA=b\n-u\n1:2\n-t\nid\nsh\n-c\nls",
+        b"update\n--memory\n1g\n-r\n-\nid",
+        b"--debug\nkill\n-a\nid\nKILL\n--help",
+    ];
+    crate::fuzz::run("arguments", &seeds, |bytes| {
+        let args = String::from_utf8_lossy(bytes).split('\n').map(str::to_owned).collect();
+        let (_, outcome) = parse(&GRAMMAR, args);
+        match outcome {
+            Outcome::Run(command) => format!("run {}", command.name),
+            outcome => format!("{outcome:?}"),
+        }
+    });
+}

@@ -118,4 +118,12 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().to_string(), format!("unknown signal {text:?}"), "{text}");
         }
     }
+
+    #[test]
+    fn fuzz() {
+        crate::fuzz::run("signal", &[b"9", b"SIGTERM", b"rtmin+3", b"RTMAX-1"], |bytes| {
+            parse(&String::from_utf8_lossy(bytes))
+                .map_or_else(|error| error.to_string(), |_| "signal".to_owned())
+        });
+    }
 }

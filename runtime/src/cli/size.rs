@@ -73,4 +73,13 @@ mod tests {
         assert_eq!(parse("hello"), Err("invalid size: 'hello'".into()));
         assert_eq!(parse("5X"), Err("invalid suffix: 'x' in '5X'".into()));
     }
+
+    #[test]
+    fn fuzz() {
+        let seeds: [&[u8]; 5] = [b"0", b"64m", b"1.5GiB", b"-1", b"9223372036854775807"];
+        crate::fuzz::run("size", &seeds, |bytes| match parse(&String::from_utf8_lossy(bytes)) {
+            Ok(_) => "bytes".to_owned(),
+            Err(text) => text,
+        });
+    }
 }

@@ -367,3 +367,13 @@ proptest::proptest! {
         proptest::prop_assert!(State::from_json(&json).is_err());
     }
 }
+
+/// state.json and intent.json, as whoever wrote them.
+#[test]
+fn fuzz() {
+    crate::fuzz::run("state", &[b"{}"], |bytes| {
+        let intent = serde_json::from_slice::<Intent>(bytes).is_ok();
+        let state = State::from_json(bytes).map_or_else(|error| error.to_string(), |_| "state".to_owned());
+        format!("{intent} {state}")
+    });
+}

@@ -233,4 +233,12 @@ mod tests {
         }
         assert_eq!(whole(&[0xff; 16]), Err(()));
     }
+
+    #[test]
+    fn fuzz() {
+        crate::fuzz::run("bus", &[&reply()], |bytes| {
+            let answer = Message::parse(bytes).map(|message| message.arguments());
+            format!("{:?} {}", whole(bytes).map(|length| length.is_some()), answer.is_some())
+        });
+    }
 }

@@ -163,3 +163,18 @@ fn docker_default_dev() {
     assert_eq!(dev.clear, ATTR_ATIME);
     assert!(!dev.bind && dev.super_flags.is_empty());
 }
+
+#[test]
+fn fuzz() {
+    let seeds: [&[u8]; 4] = [
+        b"nosuid\nnoexec\nnodev\nro\nrbind\nrslave\nmode=755\nsize=65536k",
+        b"idmap=uids=0-100-10#10-200-5;gids=0-1-2\nrro\nrnosymfollow",
+        b"lowerdir=/a:/b\\:c,upperdir=/d\nworkdir=/e,userxattr",
+        b"bind\ntmpcopyup\nnostrictatime\nsource=a=b",
+    ];
+    crate::fuzz::run("mount-options", &seeds, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let words: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        parse(&words).map_or_else(|error| error.to_string(), |options| format!("{options:?}"))
+    });
+}

@@ -176,3 +176,48 @@ proptest! {
         }
     }
 }
+
+/// From the file to the plan and the filter: no input makes any of it panic, and an error is one line.
+#[test]
+fn fuzz() {
+    use crate::plan::Plan;
+    use crate::seccomp::{Arch, compile_for};
+
+    let perform = |bytes: &[u8]| {
+        let spec = parse(bytes)?;
+        crate::spec::validate(&spec)?;
+        let rootless = crate::spec::validate_rootless(&spec).is_ok();
+        let plan = Plan::decide(spec, Path::new("/bundle"), false)?;
+        if let Some(profile) = &plan.linux().seccomp {
+            compile_for(profile, Arch::native().unwrap())?;
+        }
+        Ok(format!("{rootless} {:?}", plan.namespaces))
+    };
+    crate::fuzz::run("config", &[b"{}"], |bytes| {
+        let answer: Result<String> = perform(bytes);
+        answer.unwrap_or_else(|error| {
+            let text = error.to_string();
+            assert!(!text.contains('\n'), "{text}");
+            text
+        })
+    });
+}
+
+#[test]
+fn fuzz_process() {
+    crate::fuzz::run("process", &[b"{}"], |bytes| {
+        let decided = parse_process(bytes).and_then(|process| {
+            crate::spec::validate_process(&process)?;
+            crate::plan::creds::Credentials::decide(&process)
+        });
+        decided.map_or_else(|error| error.to_string(), |_| "decided".to_owned())
+    });
+}
+
+#[test]
+fn fuzz_resources() {
+    crate::fuzz::run("resources", &[b"{}", br#"{"memory":{"limit":1},"cpu":{"shares":2,"quota":-1,"period":5,"cpus":"0-1"},"pids":{"limit":3},"blockIO":{"weight":10},"unified":{"a.b":"c"},"devices":[{"allow":true,"type":"c","major":1,"minor":3,"access":"rwm"}],"hugepageLimits":[{"pageSize":"2MB","limit":1}],"rdma":{"a":{"hcaHandles":1}}}"#], |bytes| {
+        let valid = parse_resources(bytes).and_then(|resources| crate::spec::validate_resources(&resources));
+        valid.map_or_else(|error| error.to_string(), |()| "valid".to_owned())
+    });
+}

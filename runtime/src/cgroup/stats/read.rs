@@ -89,4 +89,16 @@ mod tests {
             assert_eq!(parse_list(text), expected, "{text:?}");
         }
     }
+
+    #[test]
+    fn fuzz() {
+        crate::fuzz::run(
+            "cgroup-numbers",
+            &[b"12", b"max", b"-5", b"0-3,5,7-9", b"", b"65535-65536"],
+            |bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                format!("{} {}", parse(&text).is_some(), "x".repeat(parse_list(&text).len().min(9)))
+            },
+        );
+    }
 }

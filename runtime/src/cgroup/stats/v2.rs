@@ -187,4 +187,12 @@ mod tests {
         );
         assert_eq!(blkio.io_serviced_recursive, [made(8, 16, "Read", 1), made(8, 16, "Write", 2)]);
     }
+
+    #[test]
+    fn fuzz() {
+        let seed = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=4711\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+        crate::fuzz::run("cgroup-pressure", &[seed], |bytes| {
+            format!("{:?}", parse_psi(&String::from_utf8_lossy(bytes)))
+        });
+    }
 }
