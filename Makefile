@@ -5,6 +5,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 TESTS   ?=
 TIME    ?= 60
+MUTANTS ?=
 BENCH   ?=
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -18,7 +19,7 @@ SRC   ?=
 FILES ?=
 export SUITE SRC FILES
 
-.PHONY: help build run test bench bench-shim conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
+.PHONY: help build run test mutants bench bench-shim conformance lint deny install uninstall clean deps deps-build deps-lint deps-run \
 	deps-dist deps-full dist faults fuzz soak reproducible vm-image test-v2 test-v2-full
 
 help:
@@ -30,6 +31,7 @@ help:
 	@echo 'make test-v2    the integration tests in a virtual machine with cgroup v2 and systemd; make test has them too'
 	@echo 'make test-v2-full   the same with a full kernel, in qemu: slow; SUITE=forky takes a newer Debian for both'
 	@echo 'make vm-image   the image that those boot, built once'
+	@echo 'make mutants    leaves each defence out, in a build for that alone: does its test notice? (root; MUTANTS=seal picks)'
 	@echo 'make conformance SUITE=bats|validation SRC=DIR [FILES=...]   a suite of the field, from a checkout beside this tree'
 	@echo 'make lint       rustfmt and clippy'
 	@echo 'make faults     every system call of create, run, exec and the rest killed and refused: half an hour (root)'
@@ -80,6 +82,9 @@ test-v2: deps build
 
 test-v2-full: deps-full build
 	@INSIDE='$(TESTS)' integration/scripts/test v2-full
+
+mutants: deps
+	@$(STEP) 'mutants: does a test notice each defence that is left out?' integration/scripts/mutants $(MUTANTS)
 
 conformance: build
 	@$(STEP) 'conformance: $(or $(SUITE),bats)' integration/conformance/run

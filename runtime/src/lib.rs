@@ -5,6 +5,9 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod mutant;
+
 pub mod cgroup;
 pub mod cli;
 pub mod container;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod control;
 mod descriptors;
 mod executable;
 mod host;
@@ -11,4 +12,5 @@ mod objects;
 mod paths;
 mod procfs;
 mod race;
+mod release;
 mod verify;

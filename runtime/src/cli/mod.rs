@@ -72,6 +72,12 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let argv0 = args.next().unwrap_or_default();
     let program = program(&argv0);
+    // Whoever may start containers is root; a set-id file would make everybody that.
+    if nix::unistd::getuid() != nix::unistd::geteuid() || nix::unistd::getgid() != nix::unistd::getegid() {
+        logger::install_plain();
+        logger::fatal("started as a set-user-id or set-group-id file: chmod ug-s it");
+        return ExitCode::from(1);
+    }
     let args: std::result::Result<Vec<String>, _> = args.map(std::ffi::OsString::into_string).collect();
     let status = match args {
         Ok(args) => run(program, &argv0.to_string_lossy(), args),

@@ -102,7 +102,7 @@ impl Dir {
         let made = match mkdir() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 DirBuilder::new()
-                    .mode(0o700)
+                    .mode(if mutant!("state-mode") { 0o755 } else { 0o700 })
                     .recursive(true)
                     .create(&runtime.root)
                     .or_fail("mkdir", || format!("create state root {}", runtime.root.display()))?;

@@ -42,7 +42,8 @@ impl ProcessId {
     /// # Errors
     /// /proc cannot be read.
     pub fn is_alive(self) -> Result<bool> {
-        Ok(stat(self.pid)?.is_some_and(|stat| stat.start == self.start && !stat.dead))
+        Ok(stat(self.pid)?
+            .is_some_and(|stat| (stat.start == self.start || mutant!("start-time")) && !stat.dead))
     }
 
     /// A pidfd of it; `None` if it is gone or a zombie. The start time is compared after the descriptor is open, so

@@ -88,7 +88,8 @@ fn instance(view: &View, mount: &Mount) -> Result<OwnedFd> {
 fn own_cgroup(view: &View, mount: &Mount) -> Result<OwnedFd> {
     let failed = || format!("bind cgroup {}", view.path);
     let tree = clone_tree(AT_FDCWD, Path::new(&view.path), false).or_fail("open_tree", failed)?;
-    let attr = Attr { set: mount.options.set, clear: mount.options.clear, propagation: 0 };
+    let set = if mutant!("cgroup-readonly") { 0 } else { mount.options.set };
+    let attr = Attr { set, clear: mount.options.clear, propagation: 0 };
     set_attr(&tree, attr, false).or_fail("mount_setattr", failed)?;
     Ok(tree)
 }

@@ -109,11 +109,13 @@ pub fn mount_on_dev_console(dev: impl AsFd, slave: impl AsFd) -> Result<()> {
 fn console_file(dev: BorrowedFd<'_>) -> Result<OwnedFd> {
     let path = Path::new("console");
     // Without O_NOFOLLOW, with which openat2 would open a link itself.
-    let look = || open_at(dev, path, OFlag::O_PATH, Mode::empty(), CONSOLE);
+    let how = if mutant!("console-link") { ResolveFlag::empty() } else { CONSOLE };
+    let look = || open_at(dev, path, OFlag::O_PATH, Mode::empty(), how);
     let found = match look() {
         Err(Errno::ENOENT) => {
-            let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_RDONLY;
-            match open_at(dev, path, flags, Mode::from_bits_truncate(0o666), CONSOLE) {
+            let mut flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_RDONLY;
+            flags.set(OFlag::O_EXCL | OFlag::O_NOFOLLOW, !mutant!("console-link"));
+            match open_at(dev, path, flags, Mode::from_bits_truncate(0o666), how) {
                 Ok(_) | Err(Errno::EEXIST) => look(),
                 Err(errno) => Err(errno),
             }

@@ -17,7 +17,7 @@ use crate::sys::process::in_initial_user_namespace;
 
 /// `PR_SET_NO_NEW_PRIVS`, if asked for. Before seccomp: it lets an unprivileged process load a filter.
 pub fn no_new_privs(creds: &Credentials) -> Result<()> {
-    if creds.no_new_privs {
+    if creds.no_new_privs && !mutant!("no-new-privs") {
         cred::set_no_new_privs().or_fail("prctl(PR_SET_NO_NEW_PRIVS)", || "set no_new_privs")?;
     }
     Ok(())
@@ -37,7 +37,7 @@ pub fn apply(creds: &Credentials, proc: Option<&Proc>) -> Result<CapSets> {
     cred::set_caps(cred::Caps {
         effective: caps.effective.bits(),
         permitted: caps.permitted.bits(),
-        inheritable: caps.inheritable.bits(),
+        inheritable: if mutant!("inheritable") { caps.permitted } else { caps.inheritable }.bits(),
     })
     .or_fail("capset", || "can't apply capabilities")?;
     verify(creds, groups)?;
@@ -58,7 +58,7 @@ fn drop_bounding(asked: CapSet) -> Result<CapSet> {
         }
     }
     // To the first number that the kernel does not know.
-    for cap in (0..64).filter(|cap| !asked.contains(*cap)) {
+    for cap in (0..64).filter(|cap| !asked.contains(*cap) && !mutant!("bounding")) {
         match cred::bounding_drop(cap) {
             Ok(()) => {}
             Err(Errno::EINVAL) => break,
@@ -111,6 +111,9 @@ fn set_groups(creds: &Credentials, proc: Option<&Proc>) -> Result<Groups> {
         return Ok(Groups::Kept);
     }
     let groups: Vec<u32> = creds.groups.iter().map(|gid| gid.get()).collect();
+    if mutant!("groups") {
+        return Ok(Groups::Denied);
+    }
     match cred::set_groups(&groups) {
         Ok(()) => Ok(Groups::Set),
         Err(Errno::EPERM) if denied(proc) => {
@@ -177,6 +180,9 @@ fn raise_ambient(asked: CapSet) -> Result<CapSet> {
 /// Asks the kernel who we are now. Any difference is fatal: better no container than one with more than it should
 /// have. Here, and not with the rest, since a procfs shows the ids of whoever has opened its file.
 fn verify(creds: &Credentials, groups: Groups) -> Result<()> {
+    if mutant!("verify") {
+        return Ok(());
+    }
     let read = |what: &'static str| move || format!("read own {what}");
     same("uids", &[creds.uid.get(); 3], &cred::uids().or_fail("getresuid", read("uids"))?)?;
     same("gids", &[creds.gid.get(); 3], &cred::gids().or_fail("getresgid", read("gids"))?)?;

@@ -24,7 +24,9 @@ pub fn readonly(root: &Root, paths: &[String]) -> Result<()> {
         let failed = || shown("make read-only", &path);
         let Some(target) = found(root, &path)? else { continue };
         let copy = clone_tree(&target, Path::new(""), true).or_fail("open_tree", failed)?;
-        set_attr(&copy, attr, true).or_fail("mount_setattr", failed)?;
+        if !mutant!("readonly") {
+            set_attr(&copy, attr, true).or_fail("mount_setattr", failed)?;
+        }
         attach(&copy, &target).or_fail("move_mount", failed)?;
     }
     Ok(())
@@ -56,7 +58,12 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<Option<u64>> {
             continue;
         }
         let name = if directory { DIRECTORY } else { FILE };
-        let copy = clone_tree(&cover.mount, Path::new(name), false).or_fail("open_tree", failed)?;
+        let copy = if mutant!("mask") && !directory {
+            clone_tree(root.fd(), Path::new("dev/null"), false)
+        } else {
+            clone_tree(&cover.mount, Path::new(name), false)
+        }
+        .or_fail("open_tree", failed)?;
         attach(&copy, &target).or_fail("move_mount", failed)?;
     }
     Ok(cover.map(|cover| cover.device))
@@ -112,7 +119,7 @@ fn make_covers() -> Result<OwnedFd> {
     nix::fcntl::openat(&mount, FILE, new, Mode::from_bits_truncate(0o444)).or_fail("openat", failed)?;
     mkdirat(&mount, DIRECTORY, Mode::from_bits_truncate(0o555)).or_fail("mkdirat", failed)?;
     let sealed = Attr {
-        set: libc::MOUNT_ATTR_RDONLY,
+        set: if mutant!("cover") { 0 } else { libc::MOUNT_ATTR_RDONLY },
         propagation: nix::mount::MsFlags::MS_PRIVATE.bits(),
         ..Attr::default()
     };

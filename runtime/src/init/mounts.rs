@@ -104,7 +104,7 @@ fn bind_attributes(tree: &OwnedFd, options: &MountOptions) -> Result<()> {
 
 fn filesystem(root: &Root, mount: &Mount, name: &str, source: Option<&str>) -> Result<OwnedFd> {
     let options = &mount.options;
-    let (target, made) = if mount.needs_plain_directory() {
+    let (target, made) = if mount.needs_plain_directory() && !mutant!("plain-proc") {
         plain_directory(root, mount)?
     } else {
         root.ensure(&mount.target, Make::Directory)?
@@ -150,7 +150,7 @@ fn plain_directory(root: &Root, mount: &Mount) -> Result<(OwnedFd, bool)> {
 /// from its root on.
 fn refuse_below_proc(target: &OwnedFd, mount: &Mount, whole: bool) -> Result<()> {
     let path = &mount.target;
-    let is_proc = whole && path == Path::new("proc");
+    let is_proc = whole && path == Path::new("proc") || mutant!("below-proc");
     if is_proc || BELOW_PROC.iter().any(|allowed| path == Path::new(allowed)) {
         return Ok(());
     }
@@ -171,7 +171,8 @@ fn is_whole_proc(tree: &OwnedFd, mount: &Mount) -> Result<bool> {
     if mount.target != Path::new("proc") {
         return Ok(false);
     }
-    Ok(on_proc(tree).or_fail("fstatfs", failed)? && stat(tree).or_fail("fstat", failed)?.st_ino == 1)
+    Ok(on_proc(tree).or_fail("fstatfs", failed)?
+        && (mutant!("whole-proc") || stat(tree).or_fail("fstat", failed)?.st_ino == 1))
 }
 
 /// Gives the detached mount its propagation and recursive attributes and attaches it.

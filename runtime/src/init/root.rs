@@ -53,6 +53,7 @@ impl Root {
 
     fn resolve(&self, path: &Path, flags: OFlag, how: ResolveFlag) -> nix::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let how = if mutant!("in-root") { ResolveFlag::empty() } else { how };
         open_at(&self.0, path, flags, Mode::empty(), how)
     }
 
@@ -103,7 +104,9 @@ impl Root {
                     if todo.is_empty() && make == Make::File {
                         create_file(&parent, name, &next)?;
                     } else {
-                        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                        let (parent, name) =
+                            if mutant!("mkdir") { (&self.0, &*next) } else { (&parent, name) };
+                        match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
                             Ok(()) | Err(Errno::EEXIST) => {}
                             Err(errno) => {
                                 return Err(Error::os("mkdirat", errno, shown("make directory", &next)));

@@ -20,7 +20,9 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub fn enter(rootfs: &Rootfs) -> Result<Root> {
     // Whatever the container asks for its own root, what happens in here must not travel to the host: the host's tree
     // becomes a slave, or private where that was asked for.
-    set_propagation("/", rootfs.old_root_propagation())?;
+    if !mutant!("slave") {
+        set_propagation("/", rootfs.old_root_propagation())?;
+    }
     let tree = clone_tree(AT_FDCWD, &rootfs.path, true).map_err(|errno| {
         let error = Error::os("open_tree", errno, format!("open root file system {}", rootfs.path.display()));
         match errno {
@@ -105,6 +107,9 @@ fn cover_kernel_views(rootfs: &Rootfs) -> Result<()> {
 
 /// Makes the root mount or another read-only; what is mounted below stays as it is.
 pub fn make_readonly(mount: impl AsFd) -> Result<()> {
+    if mutant!("rootfs-readonly") {
+        return Ok(());
+    }
     let attr = Attr { set: RDONLY, ..Attr::default() };
     set_attr(mount, attr, false).or_fail("mount_setattr", || "make a mount of the container read-only")
 }

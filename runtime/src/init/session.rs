@@ -61,6 +61,9 @@ fn above_stdio(fd: &OwnedFd) -> std::io::Result<OwnedFd> {
 
 /// Leaves the caller's session keyring for the container's own, `_ses.<id>`. A kernel without keyrings is a warning.
 pub fn join_keyring(id: &str, who: Keyring) -> Result<()> {
+    if mutant!("keyring") {
+        return Ok(());
+    }
     let name = format!("_ses.{id}");
     let key = match keyring::join_session(&name) {
         Ok(key) => key,
@@ -109,7 +112,7 @@ fn permissions(description: &str) -> Option<u32> {
 
 /// Sets the umask that the process asked for, or the default, unless it keeps the caller's.
 pub fn set_umask(creds: &Credentials) {
-    if !creds.keep_umask {
+    if !creds.keep_umask && !mutant!("umask") {
         umask(Mode::from_bits_truncate(creds.umask));
     }
 }
@@ -117,6 +120,9 @@ pub fn set_umask(creds: &Credentials) {
 /// No signal blocked, none ignored, timers as precise as the kernel gives them by default. The last thing before
 /// the process waits or execs: from here on a write to a closed pipe is death.
 pub fn reset_inherited() -> Result<()> {
+    if mutant!("signals") {
+        return Ok(());
+    }
     signals::default_all().or_fail("rt_sigaction", || "reset signal dispositions")?;
     // Until it is its program, what ends other processes ends this one too: the first of a pid namespace would not even
     // notice a signal that it has no handler for (pid_namespaces(7)). An exec takes the handlers away.

@@ -21,7 +21,7 @@ const EXE: &str = "/proc/self/exe";
 /// Makes sure that this process runs from something that can't be written; comes back only if it does.
 pub fn seal() -> Result<()> {
     let exe = File::open(EXE).or_fail("open", || "open the own executable")?;
-    if is_sealed(&exe)? {
+    if mutant!("seal") || is_sealed(&exe)? {
         return Ok(());
     }
     let sealed = match readonly_mount() {
