@@ -8,7 +8,7 @@ use std::path::Path;
 use integration::{Bundle, stand_in_lacks};
 use serde_json::json;
 
-use crate::race::{ROUNDS, Racer};
+use crate::race::{Racer, race};
 
 fn node(path: &Path, kind: libc::mode_t, device: u64) {
     let path = CString::new(path.to_str().unwrap()).unwrap();
@@ -35,10 +35,7 @@ fn a_device_that_is_swapped_for_a_link_leaves_the_hosts_file_alone() {
     );
     bundle.probe(&["exit", "0"]);
     let racer = Racer::exchange(&shared.join("zero"), &shared.join("link"));
-    for _ in 0..ROUNDS {
-        // Made, or refused for what was there at the moment.
-        runtime.run(&bundle);
-    }
+    race(&runtime, &mut bundle, |_, _| {});
     drop(racer);
     assert_eq!(fs::metadata(&victim).unwrap().permissions().mode() & 0o7777, 0o600);
 }
@@ -65,10 +62,9 @@ fn a_null_device_that_is_swapped_is_not_opened() {
     // Its standard input is the null device.
     bundle.probe(&["echo"]);
     let racer = Racer::exchange(&dev.join("null"), &dev.join("evil"));
-    for _ in 0..ROUNDS {
-        let outcome = runtime.run(&bundle);
+    race(&runtime, &mut bundle, |_, outcome| {
         assert!(outcome.code != 0 || outcome.stdout.is_empty(), "{outcome}");
-    }
+    });
     drop(racer);
 }
 
@@ -98,4 +94,51 @@ fn a_terminal_of_the_host_is_not_taken_for_the_containers() {
     let outcome = runtime.create_with(&bundle, &["--console-socket", socket.path()]);
     outcome.refuses(&["/dev/pts"]);
     runtime.leaves_nothing(bundle.id());
+}
+
+/// CVE-2026-88264 (crun): without a mount on /dev, the image says what /dev/console is.
+#[test]
+fn a_console_that_is_a_link_is_not_made_on_the_host() {
+    if stand_in_lacks("runc 1.1.5 creates what the link points to") {
+        return;
+    }
+    let mut bundle = Bundle::new();
+    let runtime = bundle.runtime();
+    for point in ["/dev", "/dev/shm", "/dev/mqueue"] {
+        bundle.unmount(point);
+    }
+    let outside = bundle.make_beside("outside");
+    symlink(outside.join("made"), bundle.rootfs().join("dev/console")).unwrap();
+    bundle.set("/process/terminal", json!(true)).probe(&["sleep"]);
+    let socket = integration::host_terminal::FdSocket::new(&bundle.beside("console"));
+    let outcome = runtime.create_with(&bundle, &["--console-socket", socket.path()]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "something was made on the host: {outcome}");
+    outcome.refuses(&["/dev/console"]);
+    runtime.leaves_nothing(bundle.id());
+}
+
+/// CVE-2025-31133, youki CVE-2025-62161: what covers a masked path is not what the container has for /dev/null, also when
+/// no standard stream makes the runtime look at that.
+#[test]
+fn a_mask_is_never_the_containers_null_device() {
+    if stand_in_lacks("runc 1.1.5 mounts what the link says") {
+        return;
+    }
+    let mut bundle = Bundle::new();
+    let runtime = bundle.runtime();
+    for point in ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"] {
+        bundle.unmount(point);
+    }
+    let dev = bundle.make_beside("dev");
+    symlink("/proc/sys/kernel/core_pattern", dev.join("null")).unwrap();
+    bundle.mount("/dev", "bind", dev.to_str().unwrap(), &["rbind"]);
+    bundle.set("/linux/maskedPaths", json!(["/proc/keys"])).set("/linux/readonlyPaths", json!([]));
+    bundle.probe(&["see", "file=/proc/keys"]).write();
+    let mut command = runtime.command(&["run", "--bundle", &bundle.path(), bundle.id()]);
+    command.stdin(fs::File::open(bundle.rootfs().join("etc/passwd")).unwrap());
+    let seen = runtime.finish(command).ok().json();
+    assert_eq!(seen["file"]["/proc/keys"], "");
+    let mut mounts = seen["mounts"].as_array().unwrap().iter();
+    let over = mounts.rfind(|mount| mount["point"] == "/proc/keys").unwrap();
+    assert_eq!(over["type"], "tmpfs", "{over}");
 }

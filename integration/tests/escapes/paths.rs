@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use integration::{Bundle, stand_in_lacks};
 use serde_json::json;
 
-use crate::race::{ROUNDS, Racer};
+use crate::race::{Racer, race};
 
 /// CVE-2021-30465, CVE-2024-45310: between a look at a mount's destination and the mount, a directory that another
 /// container shares becomes a link to the host.
@@ -24,13 +24,15 @@ fn a_directory_that_is_swapped_for_a_link_leads_nowhere() {
     bundle.mount("/mnt", "bind", shared.to_str().unwrap(), &["rbind"]);
     bundle.probe(&["exit", "0"]);
     let racer = Racer::exchange(&shared.join("a"), &shared.join("b"));
-    for round in 0..ROUNDS {
-        let mounts = bundle.config["mounts"].as_array().unwrap().len();
+    let plain = bundle.config["mounts"].as_array().unwrap().len();
+    let mut round = 0;
+    race(&runtime, &mut bundle, |bundle, _| {
+        // Made, or refused for what was there at the moment.
+        bundle.config["mounts"].as_array_mut().unwrap().truncate(plain);
         bundle.mount(&format!("/mnt/a/dir-{round}/deep"), "bind", &source, &["rbind"]);
         bundle.mount(&format!("/mnt/b/tmp-{round}/deep"), "tmpfs", "tmpfs", &[]);
-        runtime.run(&bundle);
-        bundle.config["mounts"].as_array_mut().unwrap().truncate(mounts);
-    }
+        round += 1;
+    });
     drop(racer);
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "something was made on the host");
 }
@@ -81,16 +83,15 @@ fn a_swapped_path_never_gets_a_writable_mount() {
     bundle.set("/linux/readonlyPaths", json!(["/mnt/a"])).set("/linux/maskedPaths", json!(["/mnt/b"]));
     bundle.probe(&["see"]);
     let racer = Racer::exchange(&shared.join("a"), &shared.join("b"));
-    for _ in 0..ROUNDS {
-        let outcome = runtime.run(&bundle);
+    race(&runtime, &mut bundle, |_, outcome| {
         if outcome.code != 0 {
-            continue;
+            return;
         }
         let seen = outcome.json();
         let below = seen["mounts"].as_array().unwrap().iter();
         for mount in below.filter(|mount| mount["point"].as_str().unwrap().starts_with("/mnt/")) {
             assert!(mount["options"].as_array().unwrap().contains(&json!("ro")), "{mount}");
         }
-    }
+    });
     drop(racer);
 }
