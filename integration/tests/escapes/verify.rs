@@ -33,7 +33,7 @@ fn believe(runtime: &Runtime, call: &str, first: u32, args: &[&str]) -> Outcome 
 
 fn bundle() -> Bundle {
     let mut bundle = Bundle::new();
-    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000, "umask": 0o22}));
     let none = json!([]);
     bundle.set(
         "/process/capabilities",
