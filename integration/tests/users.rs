@@ -4,8 +4,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
 
-use integration::{Bundle, host, stand_in_lacks};
+use integration::{Bundle, host, runtime_binary, stand_in_lacks};
 use serde_json::json;
 
 const FIRST: u32 = 100_000;
@@ -210,4 +211,47 @@ fn the_waiting_init_is_not_dumpable() {
     bundle.probe(&["sleep"]);
     let pid = runtime.create(&bundle);
     assert_eq!(fs::metadata(format!("/proc/{pid}/status")).unwrap().uid(), 0);
+}
+
+/// What `spec --rootless` writes runs as it is, for a user who owns nothing but the bundle.
+#[test]
+fn an_ordinary_user_runs_what_spec_writes() {
+    if stand_in_lacks("its own test is bats") {
+        return;
+    }
+    const USER: &str = "4242";
+    let mut bundle = Bundle::new();
+    bundle.write();
+    // The binary and the bundle where that user can reach them.
+    let program = bundle.beside("pinnace");
+    fs::copy(runtime_binary(), &program).unwrap();
+    let path = bundle.path();
+    let state = bundle.make_beside("users-state");
+    for path in [std::path::Path::new(&path), &state] {
+        std::os::unix::fs::lchown(path, Some(4242), Some(4242)).unwrap();
+    }
+    fs::remove_file(format!("{path}/config.json")).unwrap();
+    let as_user = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "--"]).arg(&program);
+        command.arg("--root").arg(&state).args(args).stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(as_user(&["spec", "--rootless", "--bundle", &path]), (Some(0), String::new(), String::new()));
+    let text = fs::read_to_string(format!("{path}/config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(config["linux"]["uidMappings"][0]["hostID"], 4242);
+    // There is no terminal here, and the rest is as it was written.
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/probe", "see"]);
+    config["process"]["oomScoreAdj"] = json!(500);
+    fs::write(format!("{path}/config.json"), config.to_string()).unwrap();
+    let (code, out, err) = as_user(&["run", "--bundle", &path, bundle.id()]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let seen: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&seen["uid"]["real"], &seen["uid_map"]), (&json!(0), &json!(["0 4242 1"])));
+    assert_eq!(seen["oom_score_adj"], 500);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "it is deleted at its end");
 }

@@ -40,7 +40,6 @@ fn options(call: &Call, bundle: PathBuf) -> Result<CreateOptions> {
         no_new_keyring: matches.on("no-new-keyring"),
         preserve_fds: preserve_fds(matches)?,
         bundle,
-        ..CreateOptions::default()
     })
 }
 

@@ -121,7 +121,10 @@ pub fn verify(who: &Who<'_>, mirror: Mirror, granted: &CapSets) -> Result<()> {
 
 /// The wording is runc's, which engines show and tests look for.
 fn unreachable_cwd(cwd: &Path, errno: Errno) -> Error {
-    Error::new(Kind::Host, format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", errno_text(errno)))
+    Error::new(
+        Kind::Host,
+        format!("chdir to cwd (\"{}\") set in config.json failed: {}", cwd.display(), errno_text(errno)),
+    )
 }
 
 /// A working directory outside the root shows as "(unreachable)" (CVE-2024-21626), of which some C libraries make ENOENT.

@@ -1,6 +1,8 @@
 //! Applies what [`crate::plan::schedule`] decided to the forked child. What config.json does not name is set to the
 //! kernel's default where the caller's would otherwise be inherited: CPU affinity and personality.
 
+use std::fmt::Write as _;
+
 use nix::errno::Errno;
 
 use crate::error::{Error, OrFail, Result, errno_text};
@@ -60,7 +62,10 @@ pub fn exec_affinity_before_cgroup(process: &Process) -> Result<()> {
             if log::log_enabled!(log::Level::Debug)
                 && let Ok(words) = sched::affinity(mask.words().len())
             {
-                let hex: String = words.iter().rev().map(|word| format!("{word:016x}")).collect();
+                let mut hex = String::new();
+                for word in words.iter().rev() {
+                    let _ = write!(hex, "{word:016x}");
+                }
                 let pid = std::process::id();
                 log::debug!("nsexec[{pid}]: affinity: 0x{}", hex.trim_start_matches('0'));
             }

@@ -33,11 +33,11 @@ pub struct Stats {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     schemata: Vec<String>,
     /// Bytes moved, by domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mbm_stats: Option<Vec<Bandwidth>>,
+    #[serde(rename = "mbm_stats", skip_serializing_if = "Option::is_none")]
+    bandwidth: Option<Vec<Bandwidth>>,
     /// Cache filled, by domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cmt_stats: Option<Vec<Occupancy>>,
+    #[serde(rename = "cmt_stats", skip_serializing_if = "Option::is_none")]
+    occupancy: Option<Vec<Occupancy>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -121,14 +121,14 @@ impl Resctrl {
                     mbm_local_bytes: count(domain, "mbm_local_bytes")?,
                 });
             }
-            stats.mbm_stats = Some(all);
+            stats.bandwidth = Some(all);
         }
         if has("llc_occupancy") {
             let mut all = Vec::new();
             for domain in &domains {
                 all.push(Occupancy { llc_occupancy: number(domain, "llc_occupancy")? });
             }
-            stats.cmt_stats = Some(all);
+            stats.occupancy = Some(all);
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Option<Filter>> {
 
 /// Refuses a profile that names a system call which no architecture has, where it is otherwise passed over.
 pub fn refuse_unknown(profile: &LinuxSeccomp) -> Result<()> {
-    let mut names = profile.syscalls().iter().flatten().flat_map(|entry| entry.names());
+    let mut names = profile.syscalls().iter().flatten().flat_map(LinuxSyscall::names);
     match names.find(|name| tables::find(name).is_none()) {
         None => Ok(()),
         Some(name) => Err(Error::invalid(format!("seccomp: unknown system call {name:?}"))

@@ -57,17 +57,17 @@ impl Process {
     /// never has more than the container because somebody forgot a field.
     #[must_use]
     pub fn completed(mut self, own: &Self) -> Self {
-        fn or<T: Clone>(field: &mut Option<T>, own: &Option<T>) {
+        fn or<T: Clone>(field: &mut Option<T>, own: Option<&T>) {
             if field.is_none() {
-                field.clone_from(own);
+                *field = own.cloned();
             }
         }
-        or(&mut self.capabilities, &own.capabilities);
-        or(&mut self.oom_score_adj, &own.oom_score_adj);
-        or(&mut self.io_priority, &own.io_priority);
-        or(&mut self.scheduler, &own.scheduler);
-        or(&mut self.exec_cpu_affinity, &own.exec_cpu_affinity);
-        or(&mut self.user.umask, &own.user.umask);
+        or(&mut self.capabilities, own.capabilities.as_ref());
+        or(&mut self.oom_score_adj, own.oom_score_adj.as_ref());
+        or(&mut self.io_priority, own.io_priority.as_ref());
+        or(&mut self.scheduler, own.scheduler.as_ref());
+        or(&mut self.exec_cpu_affinity, own.exec_cpu_affinity.as_ref());
+        or(&mut self.user.umask, own.user.umask.as_ref());
         for (field, own) in [
             (&mut self.apparmor_profile, &own.apparmor_profile),
             (&mut self.selinux_label, &own.selinux_label),
