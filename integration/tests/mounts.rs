@@ -324,9 +324,9 @@ fn an_overlay_may_have_many_layers_and_long_names() {
             assert_eq!(text, "a layer", "{path}");
         }
         assert_eq!(seen["create"]["/mnt/o/made"], "ok");
-        let made = layers.join("upper/made");
-        assert!(made.exists());
-        fs::remove_file(made).unwrap();
+        let new_file = layers.join("upper/made");
+        assert!(new_file.exists());
+        fs::remove_file(new_file).unwrap();
     }
     let long = vec![deep; 20].join(":");
     bundle.unmount("/mnt/o").mount("/mnt/o", "overlay", "overlay", &[&format!("lowerdir={long}")]);

@@ -220,7 +220,7 @@ fn an_ordinary_user_runs_what_spec_writes() {
         return;
     }
     const USER: &str = "4242";
-    let mut bundle = Bundle::new();
+    let bundle = Bundle::new();
     bundle.write();
     // The binary and the bundle where that user can reach them.
     let program = bundle.beside("pinnace");
