@@ -25,5 +25,6 @@ pub mod seccomp;
 pub mod spec;
 #[allow(unsafe_code, reason = "what needs it is here, and at the two clone calls of `launch`")]
 pub mod sys;
+pub mod trace;
 pub mod wait;
 pub mod wire;

@@ -17,6 +17,7 @@ use nix::sys::socket::UnixAddr;
 use pinnace::error::{Error, Kind, OrFail, Result};
 use pinnace::launch;
 use pinnace::sys::process::{close_all_but, set_subreaper};
+use pinnace::trace;
 use tokio::net::{UnixListener, UnixStream};
 use ttrpc::r#async::{Server, Service};
 use ttrpc::asynchronous::transport::Listener;
@@ -42,7 +43,11 @@ pub(crate) fn serve(flags: Flags) -> Result<()> {
     let listener = inherited()?;
     let path = bound_to(&listener);
     logger::install(Path::new("log"), flags.debug);
+    if let Some(file) = std::env::var_os("PINNACE_TRACE") {
+        trace::begin(Path::new(&file))?;
+    }
     let outcome = run(flags, listener);
+    trace::finish();
     if let Some(path) = path {
         socket::remove(&path);
     }

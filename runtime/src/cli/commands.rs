@@ -47,7 +47,7 @@ const FORMAT: Flag = flag("format", "f", Kind::Text, "table|json", "how to print
 /// Everything that can be said to the program.
 pub(crate) static GRAMMAR: Grammar = Grammar { global: &GLOBAL, commands: &COMMANDS };
 
-static GLOBAL: [Flag; 8] = [
+static GLOBAL: [Flag; 9] = [
     switch("debug", "", "log more"),
     text("log", "PATH", "file to append the log to (default: standard error)"),
     text("log-format", "text|json", "how to write the log (default: text)"),
@@ -63,6 +63,7 @@ static GLOBAL: [Flag; 8] = [
         "NAME",
         "who makes the cgroups: cgroupfs, systemd, or disabled, to stay in the caller's",
     ),
+    text("trace", "FILE", "file to write a timeline of the call to, for Perfetto"),
     text("criu", "PATH", "the CRIU that checkpoint and restore use (default: criu, in $PATH)"),
 ];
 

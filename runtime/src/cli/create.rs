@@ -11,6 +11,7 @@ use crate::container::notify::Notify;
 use crate::container::state::Container;
 use crate::container::{self, CreateOptions, Started};
 use crate::error::{Error, Kind, Result};
+use crate::trace;
 
 /// Makes a container that waits for `start`.
 pub(crate) fn create(call: &Call) -> Result<u8> {
@@ -103,7 +104,9 @@ fn run_bundle(call: &Call) -> Result<u8> {
         }
         return Ok(0);
     };
+    let span = trace::span("foreground");
     let status = foreground.wait(&started, notify);
+    drop(span);
     if !keep {
         remove(call, &id);
     }

@@ -48,6 +48,7 @@ use crate::container::state::Container;
 use crate::error::{Error, Result};
 use crate::launch;
 use crate::sys::signals;
+use crate::trace;
 use commands::GRAMMAR;
 use grammar::{Matches, Outcome, truth};
 
@@ -120,7 +121,8 @@ fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcom
         Outcome::Run(command) if command.enters => launch::seal(),
         _ => Ok(()),
     };
-    if let Err(error) = logger::install(&matches) {
+    let traced = matches.path("trace").map_or(Ok(()), |path| trace::begin(Path::new(path)));
+    if let Err(error) = traced.and_then(|()| logger::install(&matches)) {
         logger::install_plain();
         logger::fatal(&error.to_string());
         return 1;
@@ -131,7 +133,10 @@ fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcom
     // The help is a courtesy beside the error, so that it can't be printed is no error of its own.
     let (text, status) = match outcome {
         Outcome::Run(command) => {
-            match sealed.and_then(|()| Call::new(program, matches)).and_then(|call| (command.verb)(&call)) {
+            let outcome =
+                sealed.and_then(|()| Call::new(program, matches)).and_then(|call| (command.verb)(&call));
+            trace::finish();
+            match outcome {
                 Ok(status) => return status,
                 Err(error) => (error.to_string(), command.failure),
             }

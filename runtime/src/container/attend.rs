@@ -16,6 +16,7 @@ use crate::spec::Linux;
 use crate::spec::oci::{LinuxNamespaceType, PosixRlimit};
 use crate::sys::process::{pidfd_getfd, pidfd_signal};
 use crate::sys::wait::{end, expect, try_wait};
+use crate::trace;
 use crate::wait;
 use crate::wire::Word;
 
@@ -63,6 +64,7 @@ pub(super) struct Ready {
 impl<A: Answers> Attendant<'_, A> {
     /// Serves the child until it is ready. When it is not, the child is dead and reaped.
     pub async fn attend(self, born: Born, hop: bool) -> Result<Ready> {
+        let _span = trace::span("attend");
         let Born { mut pid, mut pidfd, wire } = born;
         let mut console = None;
         let served = self.serve(&mut pid, &mut pidfd, &wire, hop, &mut console).await;

@@ -29,6 +29,7 @@ use crate::seccomp::{self, Filter};
 use crate::spec;
 use crate::sys::fs::fd_path;
 use crate::sys::wait::release;
+use crate::trace;
 use crate::wait;
 
 /// Makes a container whose process waits for `start`.
@@ -57,7 +58,10 @@ pub(super) async fn attempt(
     perform: impl AsyncFnOnce(&Attempt<'_>, &[u8]) -> Result<Started>,
 ) -> Result<Started> {
     let config = options.config.clone().unwrap_or_else(|| options.bundle.join("config.json"));
+    let span = trace::span("load");
     let spec::Loaded { mut spec, bytes } = spec::load(&config)?;
+    drop(span);
+    let span = trace::span("decide");
     spec::validate(&spec).map_err(|error| error.within(config.display()))?;
     if !nix::unistd::geteuid().is_root() {
         spec::validate_rootless(&spec).map_err(|error| error.within(config.display()))?;
@@ -84,6 +88,8 @@ pub(super) async fn attempt(
         Some(_) => Files::open(&plan.spec.annotations)?,
         None => Files::default(),
     };
+    drop(span);
+    let span = trace::span("place");
     let place = Place::decide(runtime, id, &plan)?;
     let dir = Dir::create(runtime, id)?;
     let (cgroup, unit) = match place.settle(options, &plan, &dir).await {
@@ -93,6 +99,7 @@ pub(super) async fn attempt(
             return Err(error);
         }
     };
+    drop(span);
     log::debug!(
         "create {id}: bundle {}, root {}, {} mounts, {} devices, cgroups {:?}",
         options.bundle.display(),
@@ -126,9 +133,12 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     async fn perform(&self, config: &[u8], stdio: Option<Stdio>) -> Result<Started> {
         let Self { plan, dir, .. } = *self;
+        let span = trace::span("intent");
         self.prepare(config)?;
         let descriptors = descriptors(stdio.as_ref());
         let gate = make_gate(dir)?;
+        drop(span);
+        let span = trace::span("filter");
         let linux = plan.linux();
         if let (Some(profile), true) =
             (&linux.seccomp, annotations::refuses_unknown_calls(&plan.spec.annotations))
@@ -136,9 +146,13 @@ impl Attempt<'_> {
             seccomp::refuse_unknown(profile)?;
         }
         let filter = linux.seccomp.as_ref().map(seccomp::compile).transpose()?.flatten();
+        drop(span);
+        let span = trace::span("cgroup");
         self.limit()?;
+        drop(span);
         let ready = self.bear(&gate, filter.as_ref(), stdio).await?;
         log::debug!("process {} is ready behind its gate", ready.pid);
+        let _span = trace::span("record");
         if let Err(error) = self.publish(&ready, descriptors) {
             // It is not tied to this process any more, and may have no cgroup to be found by.
             ready.kill().await;
@@ -199,6 +213,7 @@ impl Attempt<'_> {
 
     async fn bear(&self, gate: &OwnedFd, filter: Option<&Filter>, stdio: Option<Stdio>) -> Result<Ready> {
         let Self { plan, cgroup, options, .. } = *self;
+        let span = trace::span("prepare");
         let entry = self.entry()?;
         let views =
             if plan.mounts.iter().any(|m| m.kind == Kind::Cgroup) { cgroup.views() } else { Vec::new() };
@@ -206,6 +221,7 @@ impl Attempt<'_> {
         let spec_state = |status: Status, pid: i32| self.state_for_hooks(status, pid);
         let net_devices = net::devices::look(&plan.linux().net_devices)?;
         let preserve_fds = listen::preserved(options.preserve_fds)?;
+        drop(span);
         let born = launch::launch(&plan.namespaces, plan.route, &entry, |wire| {
             init::run(Init {
                 plan,

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hook::{Files, HookKind, Setting, run_each};
 use crate::sys::poll::poll;
 use crate::sys::process::pidfd_signal;
+use crate::trace;
 use crate::wait;
 
 /// How long a killed process may take to be gone; as runc's.
@@ -67,13 +68,17 @@ impl Container {
     async fn destroy(self) -> Result<()> {
         let spec = if self.state.later_hooks.poststop { self.config().ok() } else { None };
         let cgroup = self.cgroup()?;
+        let span = trace::span("end of cgroup");
         cgroup.end().await?;
+        drop(span);
+        let span = trace::span("end of state");
         if self.state.intel_rdt_path.is_some()
             && let Some(intent) = self.dir.intent()?
         {
             intent.remove_resctrl()?;
         }
         self.dir.remove()?;
+        drop(span);
         let told = self.hook_state(Status::Stopped, 0).to_json()?;
         let hooks = spec.and_then(|spec| spec.hooks);
         let hooks = hooks.as_ref().and_then(|h| h.poststop().as_deref()).unwrap_or_default();

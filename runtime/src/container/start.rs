@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use super::state::{Container, Status};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::hook::{Files, HookKind, Setting, run_all};
+use crate::trace;
 use crate::wait;
 use crate::wire::byte_kind;
 
@@ -39,6 +40,7 @@ impl Container {
             }
         }
         log::debug!("start {}: open the gate of process {}", self.state.id, self.state.init.pid);
+        let _span = trace::span("gate opens");
         let path = self.dir.fifo();
         open_gate(&path).await?;
         self.poststart().await

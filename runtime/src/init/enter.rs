@@ -18,6 +18,7 @@ use crate::launch::sibling;
 use crate::plan::namespaces::{PID, Route, USER, names};
 use crate::spec::Linux;
 use crate::sys::process::{enter_all, set_parent_death_signal, set_root_ids};
+use crate::trace;
 
 /// What the parent has prepared.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ pub fn run(enter: &Enter<'_>) -> Error {
 
 fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let who = &enter.who;
+    let span = trace::span("enter");
     join::guard_for_maps()?;
     log::debug!("nsexec container setup: enter namespaces {}", names(enter.namespaces));
     who.stdio.map_or(Ok(()), session::take_stdio)?;
@@ -73,6 +75,8 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     if !enter.no_new_keyring {
         session::join_keyring(enter.id, session::Keyring::Exec)?;
     }
+    drop(span);
+    let span = trace::span("identity");
     let root = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .or_fail("open", || "open the container's root")?;
     let proc = if identity::needs_proc(who) { Some(Proc::private()?) } else { None };
@@ -82,6 +86,7 @@ fn perform(enter: &Enter<'_>) -> Result<std::convert::Infallible> {
     let granted = identity::become_user(who, proc.as_ref())?;
     let program = who.program()?;
     identity::verify(who, mirror, &granted)?;
+    drop(span);
     set_parent_death_signal(0).or_fail("prctl", || "untie the process from the runtime")?;
     who.wire.ready()?;
     who.wire.go()?;

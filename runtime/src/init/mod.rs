@@ -42,6 +42,7 @@ use crate::plan::creds::{CapSets, Credentials};
 use crate::plan::namespaces::{NET, USER};
 use crate::seccomp::Filter;
 use crate::spec::Process;
+use crate::trace;
 use crate::wire;
 use procfs::Proc;
 use root::Root;
@@ -179,6 +180,7 @@ const CREATE: &[Step] = &[
 pub fn run(mut init: Init<'_>) -> Error {
     for (name, step) in CREATE {
         log::debug!("init: {name}");
+        let _span = trace::span(name);
         if let Err(error) = step(&mut init) {
             gate::report(&init, &error);
             // The descriptors behind the plan may be closed by now: nothing may be dropped.

@@ -19,6 +19,7 @@ use crate::plan::namespaces::{Namespaces, PID, Route};
 use crate::sys::clone::{Clone, Side, clone};
 use crate::sys::process::exit_now;
 use crate::sys::wait::expect;
+use crate::trace;
 use crate::wire;
 
 /// CLONE_PARENT: the new process is a child of the caller's parent.
@@ -43,7 +44,9 @@ pub fn launch(
     child: impl FnOnce(&wire::Child) -> Error,
 ) -> Result<Born> {
     let lent = if route.lend_pid { Some(Lent::to(namespaces)?) } else { None };
+    let span = trace::span("clone");
     let born = fork(route, entry, child);
+    drop(span);
     if let Some(lent) = lent {
         lent.back()?;
     }
@@ -59,6 +62,7 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
     // SAFETY: this process has one thread, as was just seen, and the child's side ends in `_exit` at the latest.
     match unsafe { clone(&how) }.map_err(clone_error)? {
         Side::Child => {
+            trace::enter_child();
             drop(parent_end);
             child_end.give_voice();
             // `child` comes back only with a failure, which it has told over the wire. By then its descriptors may be

@@ -15,6 +15,7 @@ pub mod process;
 pub mod pty;
 pub mod sched;
 pub mod seccomp;
+pub mod shared;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
