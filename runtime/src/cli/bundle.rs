@@ -2,16 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
 use super::Call;
 use super::root::absolute;
 use crate::container::id::Id;
 use crate::error::{Error, OrFail, Result};
+use crate::sys::fs::fd_path;
 
 /// The bundle that `--bundle` names, or the current directory; absolute and without symbolic links, since it is what
 /// `state` tells to whoever looks later.
 pub(crate) fn named(call: &Call) -> Result<PathBuf> {
     let path = Path::new(call.matches.path("bundle").unwrap_or("."));
-    path.canonicalize().or_fail("realpath", || format!("find the bundle {}", path.display()))
+    let what = || format!("find the bundle {}", path.display());
+    // What the kernel calls it: musl's realpath would ask for every part of the path, and for a heap of its own.
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let bundle = nix::fcntl::open(path, flags, Mode::empty()).or_fail("open", what)?;
+    nix::fcntl::readlink(&fd_path(&bundle)).map(PathBuf::from).or_fail("readlink", what)
 }
 
 /// A flag's path. Sockets are named relative to the bundle, which is where runc has gone by the time it opens them.

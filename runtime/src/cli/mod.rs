@@ -47,7 +47,7 @@ use crate::container::id::Id;
 use crate::container::state::Container;
 use crate::error::{Error, Result};
 use crate::launch;
-use crate::sys::signals;
+use crate::sys::{heap, signals};
 use crate::trace;
 use commands::GRAMMAR;
 use grammar::{Matches, Outcome, truth};
@@ -118,7 +118,7 @@ fn perform(program: &'static str, argv0: &str, matches: Matches, outcome: Outcom
     let _ = signals::default(libc::SIGCHLD);
     // Before anything is opened, since it may start this program anew.
     let sealed = match &outcome {
-        Outcome::Run(command) if command.enters => launch::seal(),
+        Outcome::Run(command) if command.enters => launch::seal().inspect(|()| heap::expect_stack()),
         _ => Ok(()),
     };
     let traced = matches.path("trace").map_or(Ok(()), |path| trace::begin(Path::new(path)));

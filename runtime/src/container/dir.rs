@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::UnlinkatFlags;
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
@@ -219,6 +220,13 @@ impl Dir {
     /// # Errors
     /// Something in it cannot be removed.
     pub fn remove(&self) -> Result<()> {
+        // What is always there goes by name; then there is most often nothing left to look for.
+        for name in [STATE, CONFIG, INTENT] {
+            let _ = nix::unistd::unlink(&self.path.join(name));
+        }
+        if nix::unistd::unlinkat(nix::fcntl::AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir).is_ok() {
+            return Ok(());
+        }
         match std::fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.or_fail("unlink", || format!("remove state directory {}", self.path.display())),

@@ -9,6 +9,9 @@ use crate::sys::sched::Attr;
 /// Highest CPU or memory node number that is taken, so that a typing error is no 500 MB mask. The kernel has fewer.
 const MAX_NUMBER: u32 = 64 * 1024;
 
+/// No kernel is built for more CPUs (NR_CPUS_RANGE_END in arch/x86/Kconfig; the other architectures have less).
+const MOST_CPUS: usize = 8192;
+
 /// What [`crate::init::schedule`] applies. Absent means the kernel's default, not the caller's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedule {
@@ -201,9 +204,9 @@ fn personality(asked: &LinuxPersonality) -> u32 {
 }
 
 impl Mask {
-    /// Every number up to the highest that is taken; the kernel cuts it to those it has.
+    /// Every CPU that a kernel can have; it cuts them to those that are there.
     pub fn all() -> Self {
-        Self(vec![u64::MAX; usize::try_from(MAX_NUMBER / 64).unwrap_or_default()])
+        Self(vec![u64::MAX; MOST_CPUS / 64])
     }
 
     /// List format (cpuset(7)): `0-3,7`; spaces and empty elements are allowed. The reason alone is the error.

@@ -106,7 +106,7 @@ fn parse_strictly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         return Err(Error::invalid(format!("line {line} has a NUL (\\u0000)"))
             .hint("no path, name or argument can hold one"));
     }
-    if is_deep(bytes) {
+    if is_deep(text) {
         return Err(Error::invalid(format!("nested deeper than {MAX_DEPTH} levels")));
     }
     serde_json::from_str(text).map_err(|e| explain(text, &e))
@@ -131,26 +131,45 @@ fn escaped_nul(text: &str) -> Option<usize> {
 }
 
 /// Whether objects and arrays lie in each other deeper than is allowed.
-fn is_deep(json: &[u8]) -> bool {
-    // Most files have not even so many of them.
-    if json.iter().filter(|&&b| b == b'{' || b == b'[').count() <= MAX_DEPTH {
-        return false;
-    }
-    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
-    for &byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => depth += 1,
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
+fn is_deep(text: &str) -> bool {
+    let mut depth = 0usize;
+    let mut rest = text;
+    // Most of a file is strings, which are skipped whole.
+    while let Some((outside, more)) = rest.split_once('"') {
+        if deepest(outside, &mut depth) > MAX_DEPTH {
             return true;
         }
+        rest = behind_string(more);
     }
-    false
+    deepest(rest, &mut depth) > MAX_DEPTH
+}
+
+/// The greatest depth in a piece without strings that begins at `depth`, which becomes that of its end.
+fn deepest(piece: &str, depth: &mut usize) -> usize {
+    let mut most = *depth;
+    for byte in piece.bytes() {
+        match byte {
+            b'{' | b'[' => {
+                *depth = depth.saturating_add(1);
+                most = most.max(*depth);
+            }
+            b'}' | b']' => *depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// What follows on a string that has been opened.
+fn behind_string(mut text: &str) -> &str {
+    while let Some((inside, behind)) = text.split_once('"') {
+        // The quote is the string's own behind an odd number of backslashes.
+        if inside.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0 {
+            return behind;
+        }
+        text = behind;
+    }
+    ""
 }
 
 /// Makes one line out of a parser's error: where in the document, what, and in which line of the file.

@@ -20,6 +20,8 @@ const CLASSES: usize = FINE / STEP + 8;
 /// What is asked of the kernel at once. What is not touched costs nothing.
 const CHUNK: usize = 1 << 20;
 const PAGE: usize = 4096;
+/// What is asked for in one call instead of by a fault for each page.
+const AHEAD: usize = 32 << 10;
 
 /// Where a given back block points to the next one.
 type Free = Option<NonNull<u8>>;
@@ -28,6 +30,8 @@ struct Chunks {
     /// What has never been given out lies between these two, zeroed.
     next: *mut u8,
     left: usize,
+    /// How much of what is left has its pages already.
+    ready: usize,
     free: [Free; CLASSES],
 }
 
@@ -55,7 +59,7 @@ impl std::fmt::Debug for Heap {
 impl Heap {
     /// An empty heap.
     pub const fn new() -> Self {
-        let chunks = Chunks { next: null_mut(), left: 0, free: [None; CLASSES] };
+        let chunks = Chunks { next: null_mut(), left: 0, ready: 0, free: [None; CLASSES] };
         Self { busy: AtomicBool::new(false), chunks: UnsafeCell::new(chunks) }
     }
 
@@ -97,9 +101,12 @@ impl Chunks {
             // What is left of the old chunk was never touched.
             self.next = map(CHUNK)?.as_ptr();
             self.left = CHUNK;
+            self.ready = 0;
         }
+        self.prepare(size);
         let block = NonNull::new(self.next)?;
         self.left -= size;
+        self.ready = self.ready.saturating_sub(size);
         // SAFETY: `left` bytes follow `next` in one mapping, and `size` is no more than that.
         self.next = unsafe { self.next.add(size) };
         Some((block, true))
@@ -111,13 +118,29 @@ impl Chunks {
         self.free[class] = Some(block);
     }
 
+    /// Has the pages of the next so many bytes put in place, and some more.
+    fn prepare(&mut self, size: usize) {
+        if size <= self.ready || size > AHEAD {
+            return;
+        }
+        let end = self.next.wrapping_add(self.ready);
+        let gap = end.addr().next_multiple_of(PAGE) - end.addr();
+        let length = AHEAD.min(self.left.saturating_sub(self.ready + gap));
+        // SAFETY: the range lies in the chunk, which ends with a page, and nothing in it is changed. Where there is no
+        // MADV_POPULATE_WRITE (Linux 5.14), each page comes when it is touched.
+        unsafe { libc::madvise(end.wrapping_add(gap).cast(), length, libc::MADV_POPULATE_WRITE) };
+        self.ready += gap + length;
+    }
+
     /// Makes the block that was given out last longer where it lies.
     fn extend(&mut self, block: *mut u8, old: usize, new: usize) -> bool {
         let more = new - old;
         if block.wrapping_add(old) != self.next || self.left < more {
             return false;
         }
+        self.prepare(more);
         self.left -= more;
+        self.ready = self.ready.saturating_sub(more);
         self.next = self.next.wrapping_add(more);
         true
     }
@@ -128,6 +151,17 @@ fn pages(layout: Layout) -> Option<usize> {
         return None;
     }
     layout.size().max(1).checked_next_multiple_of(PAGE)
+}
+
+/// Has the pages of so much of the main thread's stack put in place that will be needed anyway, by one call instead of a
+/// fault for each. The kernel has set aside 128 KiB for it at the least (setup_arg_pages in fs/exec.c).
+pub fn expect_stack() {
+    const EXPECTED: usize = 96 << 10;
+    let here = 0u8;
+    let top = std::ptr::from_ref(&here).cast_mut();
+    let from = top.wrapping_sub(top.addr() % PAGE).wrapping_sub(EXPECTED);
+    // SAFETY: no byte changes; where the range is not the stack's or the kernel is older than 5.14, nothing happens.
+    unsafe { libc::madvise(from.cast(), EXPECTED, libc::MADV_POPULATE_WRITE) };
 }
 
 /// Zeroed memory from the kernel.

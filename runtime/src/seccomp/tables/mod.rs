@@ -50,14 +50,11 @@ const fn pack(name: &[u8]) -> Option<Name> {
     if name.len() > NAME {
         return None;
     }
-    let mut bytes = [[0; 8]; 4];
-    let mut at = 0;
-    while at < name.len() {
-        bytes[at / 8][at % 8] = name[at];
-        at += 1;
-    }
-    let [a, b, c, d] = bytes;
-    Some([u64::from_be_bytes(a), u64::from_be_bytes(b), u64::from_be_bytes(c), u64::from_be_bytes(d)])
+    let mut bytes = [0; NAME];
+    bytes.split_at_mut(name.len()).0.copy_from_slice(name);
+    let (words, _) = bytes.as_chunks::<8>();
+    let [a, b, c, d] = words else { return None };
+    Some([u64::from_be_bytes(*a), u64::from_be_bytes(*b), u64::from_be_bytes(*c), u64::from_be_bytes(*d)])
 }
 
 /// The call of that name, if any architecture has it.
