@@ -36,7 +36,7 @@ fn of_both_sides() {
     runtime.call(&["--trace", &trace, "run", "--bundle", &path, bundle.id()]).ok();
     let [parent, child] = spans(&trace);
     let asked =
-        names(&["load", "plan", "cgroup", "clone", "attend", "record", "gate opens", "end of cgroup"]);
+        names(&["load", "decide", "cgroup", "clone", "attend", "record", "gate opens", "end of cgroup"]);
     assert!(parent.is_superset(&asked), "{parent:?}");
     let asked = names(&["join", "session", "rootfs", "hide", "pivot", "identity", "ready", "gate"]);
     assert!(child.is_superset(&asked), "{child:?}");
@@ -47,5 +47,7 @@ fn of_both_sides() {
     runtime.call(&["--trace", &trace, "exec", id, "/bin/true"]).ok();
     let [parent, child] = spans(&trace);
     assert!(parent.contains("clone") && child.contains("enter"), "{parent:?} {child:?}");
-    runtime.call(&["--trace", "/no/such/directory/x", "state", id]).fails(1, &["make the trace", "no such file"]);
+    runtime
+        .call(&["--trace", "/no/such/directory/x", "state", id])
+        .fails(1, &["make the trace", "no such file"]);
 }
