@@ -82,7 +82,7 @@ pub(crate) async fn hung_up(fd: BorrowedFd<'_>) {
 }
 
 /// Until a child of ours has ended; its status, which nobody else gets.
-pub(crate) async fn ended(pid: Pid, pidfd: &OwnedFd) -> nix::Result<i32> {
+pub async fn ended(pid: Pid, pidfd: &OwnedFd) -> nix::Result<i32> {
     loop {
         readable(pidfd.as_fd()).await;
         if let Some(status) = try_wait(pid)? {

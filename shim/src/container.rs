@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use containerd_shim_protos::types::mount::Mount;
 use pinnace::container::id::Id;
-use pinnace::container::state::Container as Handle;
-use pinnace::container::{self, CreateOptions, ExecOptions, Runtime};
+use pinnace::container::state::Container as Own;
+use pinnace::container::{self, CreateOptions, Runtime};
 use pinnace::error::{Error, Kind, Result};
 use pinnace::sys::process::pidfd_signal;
 use pinnace::sys::wait::release;
 
 use crate::drive::drive;
+use crate::foreign::Foreign;
+use crate::handle::Handle;
 use crate::oom::Watch;
 use crate::options::Settings;
 use crate::process::{Exit, Process};
@@ -62,7 +64,7 @@ impl Container {
             systemd_cgroup: request.settings.systemd_cgroup,
             ..Runtime::default()
         };
-        delete::remember(&request.bundle, &runtime.root)?;
+        delete::remember(&request.bundle, &runtime.root, request.settings.foreign())?;
         let target = request.bundle.join("rootfs");
         if !request.mounts.is_empty() {
             let _ = std::fs::create_dir(&target);
@@ -82,14 +84,21 @@ impl Container {
             no_new_keyring: settings.no_new_keyring,
             ..CreateOptions::default()
         };
-        let started = drive(container::creating(runtime, id, &options, opened.child.take())).await?;
+        let foreign = settings.foreign().map(|program| Foreign {
+            program: program.to_owned(),
+            root: runtime.root.clone(),
+            bundle: bundle.clone(),
+            id: id.as_str().to_owned(),
+            systemd_cgroup: runtime.systemd_cgroup,
+        });
+        let given = (streams.terminal, opened.child.take());
+        let (handle, started) = Handle::create(runtime, id, foreign.clone(), &options, given).await?;
         let pid = started.pid;
         let finish = move || -> Result<Self> {
             let io = opened.attach(started.console)?;
-            let handle = Handle::load(runtime, id)?;
             let init = Arc::new(Process::new(String::new(), streams, None));
             init.born(started.pid.as_raw(), started.pidfd, io);
-            let oom = match handle.oom_watch() {
+            let oom = match handle.known().and_then(Own::oom_watch) {
                 Ok(watch) => Some(Watch::new(watch)),
                 Err(error) => {
                     log::warn!("{error}");
@@ -113,7 +122,11 @@ impl Container {
         let finished = finish();
         if finished.is_err() {
             release(pid);
-            if let Err(error) = drive(container::deleting_forced(runtime, id)).await {
+            let undone = match foreign {
+                None => drive(container::deleting_forced(runtime, id)).await,
+                Some(foreign) => foreign.run("delete", &["--force"]).await.map(drop),
+            };
+            if let Err(error) = undone {
                 log::warn!("{error}");
             }
         }
@@ -162,9 +175,8 @@ impl Container {
         }
         let owner = Owner { id: &process.exec_id, namespace: &self.namespace, settings: &self.settings };
         let mut opened = stdio::open(&process.streams, owner).await?;
-        let options =
-            ExecOptions { process: process.spec.clone().unwrap_or_default(), ..ExecOptions::default() };
-        let started = drive(self.handle.executing(&options, opened.child.take())).await?;
+        let spec = process.spec.clone().unwrap_or_default();
+        let started = self.handle.exec(&process.exec_id, spec, opened.child.take()).await?;
         let io = opened.attach(started.console).inspect_err(|_| {
             let _ = pidfd_signal(&started.pidfd, SIGKILL);
             release(started.pid);
@@ -173,14 +185,15 @@ impl Container {
         Ok(())
     }
 
-    /// The library's container.
+    /// Its runtime.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// Whether it stands still.
     pub fn is_paused(&self) -> bool {
-        self.init.is_alive() && self.handle.cgroup().and_then(|cgroup| cgroup.frozen()).unwrap_or(false)
+        let frozen = || self.handle.known().and_then(Own::cgroup).and_then(|cgroup| cgroup.frozen());
+        self.init.is_alive() && frozen().unwrap_or(false)
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Exit>> {
@@ -193,7 +206,7 @@ impl Container {
         if !self.own_pids {
             let container = Arc::clone(self);
             tokio::spawn(async move {
-                if let Err(error) = drive(container.handle.killing(SIGKILL, true)).await {
+                if let Err(error) = container.handle.kill(SIGKILL, true).await {
                     log::warn!("{error}");
                 }
             });
@@ -212,7 +225,7 @@ impl Container {
 
     /// Takes away what create has made. Its processes have ended.
     pub async fn delete(&self) -> Result<()> {
-        drive(self.handle.clone().deleting()).await?;
+        self.handle.delete().await?;
         rootfs::unmount(&self.bundle.join("rootfs"));
         Ok(())
     }

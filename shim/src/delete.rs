@@ -2,6 +2,7 @@
 //! shim was killed. Cleans up whatever is left; asked a second time, or with nothing left, it only answers.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 use containerd_shim_protos::api::DeleteResponse;
@@ -17,17 +18,25 @@ use crate::{reply, rootfs, socket};
 /// The file in a bundle that says where the container's state is kept.
 const ROOT: &str = "state-root";
 
+/// The file in a bundle that names the runtime of a container that is not ours.
+const FOREIGN: &str = "foreign-runtime";
+
 /// The file with the pid of the container's first process.
 pub(crate) const PID: &str = "init.pid";
 
 /// A container that was killed with its shim: 128 and SIGKILL.
 const KILLED: u32 = 137;
 
-/// Leaves in the bundle where the container's state is kept.
-pub(crate) fn remember(bundle: &Path, root: &Path) -> Result<()> {
-    let path = bundle.join(ROOT);
-    std::fs::write(&path, root.as_os_str().as_encoded_bytes())
-        .or_fail("write", || format!("write {}", path.display()))
+/// Leaves in the bundle where the container's state is kept, and by which runtime if not by ours.
+pub(crate) fn remember(bundle: &Path, root: &Path, foreign: Option<&str>) -> Result<()> {
+    let put = |name: &str, bytes: &[u8]| {
+        let path = bundle.join(name);
+        std::fs::write(&path, bytes).or_fail("write", || format!("write {}", path.display()))
+    };
+    if let Some(program) = foreign {
+        put(FOREIGN, program.as_bytes())?;
+    }
+    put(ROOT, root.as_os_str().as_encoded_bytes())
 }
 
 /// Cleans up and replies.
@@ -41,7 +50,12 @@ pub(crate) fn delete(flags: &Flags) -> Result<()> {
         Err(_) => Settings::default().root(&flags.namespace),
     };
     let id = Id::parse(&flags.id)?;
-    if root.join(id.as_str()).exists() {
+    if let Ok(program) = std::fs::read_to_string(bundle.join(FOREIGN)) {
+        let output =
+            Command::new(&program).arg("--root").arg(&root).args(["delete", "--force", id.as_str()]).output();
+        let output = output.or_fail("execve", || format!("start runtime {program}"))?;
+        let _ = nix::unistd::write(std::io::stderr(), &output.stderr);
+    } else if root.join(id.as_str()).exists() {
         delete_forced(&Runtime { root, ..Runtime::default() }, &id)?;
     }
     rootfs::unmount(&bundle.join("rootfs"));

@@ -18,6 +18,8 @@ mod drive;
 mod events;
 mod fifo;
 mod flags;
+mod foreign;
+mod handle;
 mod info;
 mod logger;
 mod oom;

@@ -1,7 +1,7 @@
 //! All that the shim knows: its containers, which pid belongs to which process, and the way to containerd. Nothing here
 //! waits, so that one lock for the tables is never held for longer than a look.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,11 +15,15 @@ use tokio::sync::Notify;
 use crate::container::Container;
 use crate::events::Events;
 use crate::fifo::taken;
+use crate::handle::Handle;
 use crate::oom;
 use crate::process::{Exit, Process};
 
 /// How long a shim without containers waits for somebody who comes.
 const LONELY: Duration = Duration::from_secs(10);
+
+/// How many ends of children that nobody knows are kept.
+const STRAYS: usize = 16;
 
 /// The shim.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ struct Tables {
     /// Ids of containers that are being made.
     reserved: BTreeSet<String>,
     children: HashMap<i32, (Arc<Container>, Arc<Process>)>,
+    /// The last ends of children that nobody knows.
+    strays: VecDeque<(i32, u32)>,
 }
 
 impl Shim {
@@ -85,8 +91,13 @@ impl Shim {
     pub fn adopt(self: &Arc<Self>, container: &Arc<Container>, process: &Arc<Process>) {
         let Ok(pid) = i32::try_from(process.pid()) else { return };
         self.tables().children.insert(pid, (Arc::clone(container), Arc::clone(process)));
-        if let Some(status) = release(Pid::from_raw(pid)) {
-            self.ended(pid, u32::from(end(status).status()));
+        // Of another runtime's process the library knows nothing: it may have been reaped as an orphan.
+        let foreign = matches!(container.handle(), Handle::Foreign(..));
+        let stray =
+            std::mem::take(&mut self.tables().strays).into_iter().find(|(stray, _)| foreign && *stray == pid);
+        let ended = release(Pid::from_raw(pid)).map(|status| u32::from(end(status).status()));
+        if let Some(status) = ended.or(stray.map(|(_, status)| status)) {
+            self.ended(pid, status);
         }
     }
 
@@ -130,7 +141,13 @@ impl Shim {
 
     /// A child has ended: ours, or an orphan that we were given.
     pub fn ended(self: &Arc<Self>, pid: i32, status: u32) {
-        let Some((container, process)) = self.tables().children.remove(&pid) else { return };
+        let known = self.tables().children.remove(&pid);
+        let Some((container, process)) = known else {
+            let strays = &mut self.tables().strays;
+            strays.truncate(STRAYS - 1);
+            strays.push_front((pid, status));
+            return;
+        };
         let exit = Exit { status, at: SystemTime::now() };
         if !process.hold(exit) {
             self.tell_end(&container, &process, exit);

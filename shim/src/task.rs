@@ -24,7 +24,6 @@ use ttrpc::Code;
 use ttrpc::r#async::TtrpcContext;
 
 use crate::container::{Container, Request, SIGKILL};
-use crate::drive::drive;
 use crate::options::Settings;
 use crate::process::Process;
 use crate::shim::Shim;
@@ -59,7 +58,7 @@ impl Tasks {
             return Err(refuse(Code::FAILED_PRECONDITION, "cannot delete a running process"));
         }
         if init.exit().is_none() {
-            let killed = drive(container.handle().killing(SIGKILL, false)).await;
+            let killed = container.handle().kill(SIGKILL, false).await;
             killed.or_else(gone).map_err(|error| failed(&error))?;
             if tokio::time::timeout(PATIENCE, init.wait()).await.is_err() {
                 return Err(refuse(Code::UNKNOWN, format!("process {} does not die", init.pid())));
@@ -101,10 +100,6 @@ async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
         return Err(refuse(Code::UNIMPLEMENTED, "restore a checkpoint: not supported"));
     }
     let settings = Settings::of(req.options.as_ref()).map_err(|error| failed(&error))?;
-    if let Some(name) = settings.foreign() {
-        let text = format!("run another runtime, {name}: not supported; leave BinaryName out");
-        return Err(refuse(Code::UNIMPLEMENTED, text));
-    }
     let streams = Streams {
         terminal: req.terminal,
         stdin: req.stdin.clone(),
@@ -150,7 +145,7 @@ async fn start(shim: &Arc<Shim>, container: &Arc<Container>, process: &Arc<Proce
         return Err(refuse(Code::FAILED_PRECONDITION, "the process is started already"));
     }
     let outcome = if init {
-        drive(container.handle().starting()).await.map_err(within("start"))
+        container.handle().start().await.map_err(within("start"))
     } else {
         container.exec(process).await.map_err(|error| match error.kind() {
             Kind::State => failed(&error),
@@ -293,7 +288,7 @@ impl Task for Tasks {
             return Err(refuse(Code::INVALID_ARGUMENT, format!("signal {} does not exist", req.signal)));
         };
         let outcome = if req.exec_id.is_empty() {
-            whole(async move { Ok(drive(container.handle().killing(signal, req.all)).await) }).await?
+            whole(async move { Ok(container.handle().kill(signal, req.all).await) }).await?
         } else {
             process.signal(signal)
         };
@@ -307,7 +302,7 @@ impl Task for Tasks {
     async fn pids(&self, _: &TtrpcContext, req: PidsRequest) -> Reply<PidsResponse> {
         let container = self.container(&req.id)?;
         let execs = container.living_execs();
-        let mut pids = container.handle().processes().map_err(|error| failed(&error))?;
+        let mut pids = container.handle().processes().await.map_err(|error| failed(&error))?;
         // A containerd that comes back takes a shim without processes for a leaked one, and what it knows of its
         // container's end would be lost.
         if pids.is_empty() {
@@ -331,7 +326,7 @@ impl Task for Tasks {
         let container = self.container(&req.id)?;
         whole(async move {
             let _turn = container.turn.lock().await;
-            drive(container.handle().pausing()).await.map_err(|error| failed(&error))
+            container.handle().pause().await.map_err(|error| failed(&error))
         })
         .await?;
         let paused = event::TaskPaused { container_id: req.id, ..event::TaskPaused::default() };
@@ -342,7 +337,7 @@ impl Task for Tasks {
     async fn resume(&self, _: &TtrpcContext, req: ResumeRequest) -> Reply<Empty> {
         let container = self.container(&req.id)?;
         let _turn = container.turn.lock().await;
-        container.handle().resume().map_err(|error| failed(&error))?;
+        container.handle().resume().await.map_err(|error| failed(&error))?;
         let resumed = event::TaskResumed { container_id: req.id, ..event::TaskResumed::default() };
         self.0.events.publish("/tasks/resumed", &resumed);
         Ok(Empty::default())
@@ -354,8 +349,7 @@ impl Task for Tasks {
 
     async fn update(&self, _: &TtrpcContext, req: UpdateTaskRequest) -> Reply<Empty> {
         let container = self.container(&req.id)?;
-        let resources = spec::parse_resources(&req.resources.value).map_err(|error| failed(&error))?;
-        whole(async move { Ok(drive(container.handle().updating(&resources)).await) })
+        whole(async move { Ok(container.handle().update(&req.resources.value).await) })
             .await?
             .map_err(|error| failed(&error))?;
         Ok(Empty::default())
@@ -378,7 +372,7 @@ impl Task for Tasks {
 
     async fn stats(&self, _: &TtrpcContext, req: StatsRequest) -> Reply<StatsResponse> {
         let container = self.container(&req.id)?;
-        let stats = stats::of(container.handle()).map_err(|error| failed(&error))?;
+        let stats = container.handle().known().and_then(stats::of).map_err(|error| failed(&error))?;
         Ok(StatsResponse { stats: MessageField::some(stats), ..StatsResponse::default() })
     }
 

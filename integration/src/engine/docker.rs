@@ -30,16 +30,21 @@ impl Docker {
 
     /// Starts one whose containerd finds our shim where it looks for runc's.
     pub fn on_our_shim() -> Self {
-        let shim = "$(dirname $PINNACE)/containerd-shim-pinnace-v2";
-        let prepare = format!("mkdir -p $ROOM/shims && ln -s {shim} $ROOM/shims/containerd-shim-runc-v2");
-        Self::with(&json!({ "default-runtime": "pinnace" }), &prepare)
+        Self::with(&json!({ "default-runtime": "pinnace" }), Self::OUR_SHIM)
     }
+
+    /// Prepares a room so that its containerd finds our shim where it looks for runc's.
+    pub const OUR_SHIM: &str = "mkdir -p $ROOM/shims && \
+         ln -s $(dirname $PINNACE)/containerd-shim-pinnace-v2 $ROOM/shims/containerd-shim-runc-v2";
 
     /// Starts one that knows `pinnace`, with more settings of daemon.json, after a shell line that prepares the room.
     pub fn with(settings: &Value, prepare: &str) -> Self {
         let mut config = json!({ "runtimes": { "pinnace": { "path": runtime_binary() } } });
         for (key, value) in settings.as_object().into_iter().flatten() {
-            config[key] = value.clone();
+            match value.as_object().filter(|_| key == "runtimes") {
+                Some(more) => more.iter().for_each(|(name, runtime)| config[key][name] = runtime.clone()),
+                None => config[key] = value.clone(),
+            }
         }
         let room = Room::new("docker");
         let containerd = containerd::start(&room);

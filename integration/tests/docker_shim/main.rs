@@ -26,6 +26,7 @@ mod terminal;
 #[path = "../docker/volumes.rs"]
 mod volumes;
 
+mod foreign;
 mod newer;
 
 use std::sync::LazyLock;
