@@ -178,7 +178,7 @@ impl Container {
         let spec = process.spec.clone().unwrap_or_default();
         let started = self.handle.exec(&process.exec_id, spec, opened.child.take()).await?;
         let io = opened.attach(started.console).inspect_err(|_| {
-            let _ = pidfd_signal(&started.pidfd, SIGKILL);
+            let _ = started.pidfd.as_ref().map(|pidfd| pidfd_signal(pidfd, SIGKILL));
             release(started.pid);
         })?;
         process.born(started.pid.as_raw(), started.pidfd, io);

@@ -25,20 +25,29 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 40;
 
 /// How long an end is kept back for a reader.
-const MOMENT: Duration = Duration::from_millis(100);
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Waits until what an ended process has written was taken, for a moment. A client that is told of the end deletes the
 /// process, and breaks off its own opening of a FIFO that it has not come to yet.
-pub(crate) async fn taken(fifos: Vec<Weak<Fifo>>) {
+pub(crate) async fn taken(routes: Vec<Route>) {
     let begin = Instant::now();
     let mut pause = Duration::from_millis(1);
-    // What is still in the process's own pipe is on its way.
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
-    while fifos.iter().filter_map(Weak::upgrade).any(|fifo| !fifo.is_empty()) && begin.elapsed() < MOMENT {
+    // Opened for this alone: the copier may have closed its end, which ends the client's reading.
+    let ends: Vec<OwnedFd> = routes.iter().filter_map(|route| reader(Path::new(&route.path)).ok()).collect();
+    let on_the_way =
+        || routes.iter().filter_map(|route| route.from.upgrade()).any(|from| !is_empty(from.get_ref()));
+    while (on_the_way() || !ends.iter().all(is_empty)) && begin.elapsed() < MOMENT {
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
+}
+
+/// The way of a process's output, as long as there is any: from its pipe to the client's FIFO.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub from: Weak<AsyncFd<OwnedFd>>,
+    pub to: Weak<Fifo>,
+    pub path: String,
 }
 
 /// How long its first reader is waited for.
@@ -47,6 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A FIFO.
 #[derive(Debug)]
 pub(crate) struct Fifo {
+    pub path: String,
     writer: AsyncFd<OwnedFd>,
     keeper: Mutex<Option<OwnedFd>>,
     missed: AtomicU32,
@@ -74,6 +84,7 @@ impl Fifo {
             pause = (2 * pause).min(Duration::from_millis(100));
         };
         Ok(Self {
+            path: path.to_string_lossy().into_owned(),
             writer: polled(writer).or_fail("epoll_ctl", what)?,
             keeper: Mutex::new(Some(keeper)),
             missed: AtomicU32::new(0),
@@ -112,15 +123,6 @@ impl Fifo {
         }
     }
 
-    /// Its reader has taken all that is in it.
-    fn is_empty(&self) -> bool {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(keeper) = &*keeper else { return true };
-        let mut fds = [PollFd::new(keeper.as_fd(), PollFlags::POLLIN)];
-        !poll(&mut fds, PollTimeout::ZERO)
-            .is_ok_and(|_| fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)))
-    }
-
     fn is_given_up(&self) -> bool {
         self.missed.load(Ordering::Relaxed) >= LOOKS
     }
@@ -139,6 +141,13 @@ impl Fifo {
         }
         !gone
     }
+}
+
+/// Nothing is to be read from a pipe.
+fn is_empty(pipe: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    !poll(&mut fds, PollTimeout::ZERO)
+        .is_ok_and(|_| fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)))
 }
 
 fn reader(path: &Path) -> nix::Result<OwnedFd> {

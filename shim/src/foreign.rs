@@ -47,6 +47,22 @@ pub(crate) struct Birth<'a> {
     pub terminal: bool,
 }
 
+/// A process that was made.
+#[derive(Debug)]
+pub(crate) struct Born {
+    pub pid: Pid,
+    /// None: it is over already.
+    pub pidfd: Option<OwnedFd>,
+    /// The master of its terminal.
+    pub console: Option<OwnedFd>,
+}
+
+impl From<Started> for Born {
+    fn from(Started { pid, pidfd, console }: Started) -> Self {
+        Self { pid, pidfd: Some(pidfd), console }
+    }
+}
+
 impl Foreign {
     /// Runs a verb for the container; what it printed.
     pub async fn run(&self, verb: &str, words: &[&str]) -> Result<String> {
@@ -54,7 +70,7 @@ impl Foreign {
     }
 
     /// Makes a process.
-    pub async fn bear(&self, birth: Birth<'_>, stdio: Option<Stdio>) -> Result<Started> {
+    pub async fn bear(&self, birth: Birth<'_>, stdio: Option<Stdio>) -> Result<Born> {
         let _ = std::fs::remove_file(&birth.pid_file);
         let console = birth.terminal.then(|| Console::listen(&self.bundle)).transpose()?;
         let pid_file = birth.pid_file.to_string_lossy().into_owned();
@@ -68,12 +84,13 @@ impl Foreign {
         let text = std::fs::read_to_string(&birth.pid_file).or_fail("open", what)?;
         let pid = text.trim().parse().map_err(|_| Error::new(Kind::Host, format!("{}: no pid", what())))?;
         let pid = Pid::from_raw(pid);
-        let pidfd = pidfd_open(pid).or_fail("pidfd_open", || format!("open process {pid}"))?;
+        // One that is over already was reaped as an orphan.
+        let pidfd = pidfd_open(pid).ok();
         let console = match console {
             Some(console) => Some(console.take().await?),
             None => None,
         };
-        Ok(Started { pid, pidfd, console })
+        Ok(Born { pid, pidfd, console })
     }
 
     async fn call(&self, verb: &str, words: &[&str], after: &[&str], stdio: Option<Stdio>) -> Result<String> {
@@ -162,7 +179,7 @@ fn last_error(log: &Path) -> Option<String> {
     }
     let text = std::fs::read_to_string(log).ok()?;
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    lines.filter(|line| line.level == "error").last().map(|line| line.msg)
+    lines.rev().find(|line| line.level == "error").map(|line| line.msg)
 }
 
 /// A socket that takes a terminal. Its path is short however deep the bundle lies: it leads through a descriptor of ours.

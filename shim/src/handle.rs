@@ -4,13 +4,13 @@ use std::path::Path;
 
 use pinnace::container::id::Id;
 use pinnace::container::state::Container as Own;
-use pinnace::container::{self, CreateOptions, ExecOptions, Runtime, Started, Stdio};
+use pinnace::container::{self, CreateOptions, ExecOptions, Runtime, Stdio};
 use pinnace::error::{Error, Kind, OrFail, Result};
 use pinnace::plan::namespaces::{Namespaces, PID};
 use pinnace::spec;
 
 use crate::drive::drive;
-use crate::foreign::{Birth, Foreign};
+use crate::foreign::{Birth, Born, Foreign};
 
 /// A container's runtime.
 #[derive(Clone, Debug)]
@@ -29,11 +29,11 @@ impl Handle {
         foreign: Option<Foreign>,
         options: &CreateOptions,
         streams: (bool, Option<Stdio>),
-    ) -> Result<(Self, Started)> {
+    ) -> Result<(Self, Born)> {
         let (terminal, stdio) = streams;
         let Some(foreign) = foreign else {
             let started = drive(container::creating(runtime, id, options, stdio)).await?;
-            return Ok((Self::Own(Box::new(Own::load(runtime, id)?)), started));
+            return Ok((Self::Own(Box::new(Own::load(runtime, id)?)), started.into()));
         };
         let bundle = options.bundle.to_string_lossy();
         let mut words = vec!["--bundle", &*bundle];
@@ -79,11 +79,11 @@ impl Handle {
         }
     }
 
-    pub async fn exec(&self, id: &str, process: spec::Process, stdio: Option<Stdio>) -> Result<Started> {
+    pub async fn exec(&self, id: &str, process: spec::Process, stdio: Option<Stdio>) -> Result<Born> {
         match self {
             Self::Own(own) => {
                 let options = ExecOptions { process, ..ExecOptions::default() };
-                drive(own.executing(&options, stdio)).await
+                drive(own.executing(&options, stdio)).await.map(Born::from)
             }
             Self::Foreign(foreign, _) => {
                 let file = foreign.bundle.join(format!("{id}.json"));
@@ -136,8 +136,7 @@ impl Handle {
 
     pub async fn processes(&self) -> Result<Vec<i32>> {
         match self {
-            Self::Own(own) => own.processes(),
-            Self::Foreign(_, Some(own)) => own.processes(),
+            Self::Own(own) | Self::Foreign(_, Some(own)) => own.processes(),
             Self::Foreign(foreign, None) => foreign.processes().await,
         }
     }

@@ -2,7 +2,7 @@
 //! follows from these; it is never stored beside them.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use containerd_shim_protos::types::task::Status;
@@ -11,7 +11,7 @@ use pinnace::spec;
 use pinnace::sys::process::pidfd_signal;
 use tokio::sync::watch;
 
-use crate::fifo::Fifo;
+use crate::fifo::Route;
 use crate::pump::DRAIN;
 use crate::stdio::{Io, Streams};
 
@@ -60,9 +60,9 @@ impl Process {
     }
 
     /// It was made.
-    pub fn born(&self, pid: i32, pidfd: OwnedFd, io: Io) {
+    pub fn born(&self, pid: i32, pidfd: Option<OwnedFd>, io: Io) {
         let mut life = self.life();
-        (life.pid, life.pidfd, life.io) = (pid, Some(pidfd), Some(io));
+        (life.pid, life.pidfd, life.io) = (pid, pidfd, Some(io));
     }
 
     /// Claims the start: true for one caller, who says [`Self::has_started`] or [`Self::has_failed`] later.
@@ -100,7 +100,7 @@ impl Process {
     }
 
     /// Where its output goes, as long as there is any.
-    pub fn fifos(&self) -> Vec<Weak<Fifo>> {
+    pub fn fifos(&self) -> Vec<Route> {
         self.life().io.as_ref().map(|io| io.fifos.clone()).unwrap_or_default()
     }
 
@@ -186,7 +186,7 @@ impl Process {
     /// Waits until what it wrote was taken, for a while, then closes its streams.
     pub async fn drain(&self) {
         let Some(mut io) = self.life().io.take() else { return };
-        io.fifos.iter().filter_map(Weak::upgrade).for_each(|fifo| fifo.hurry());
+        io.fifos.iter().filter_map(|route| route.to.upgrade()).for_each(|fifo| fifo.hurry());
         let copiers = std::mem::take(&mut io.outputs);
         let aborts: Vec<_> = copiers.iter().map(tokio::task::JoinHandle::abort_handle).collect();
         let all = async {

@@ -15,7 +15,7 @@ use pinnace::container::Stdio;
 use pinnace::error::{Error, Kind, OrFail, Result};
 use tokio::io::unix::AsyncFd;
 
-use crate::fifo::Fifo;
+use crate::fifo::{Fifo, Route};
 use crate::options::Settings;
 use crate::polled::polled;
 use crate::pump::{self, Sink};
@@ -40,7 +40,7 @@ pub(crate) struct Io {
     /// Copiers of output, which end when the last writer is gone.
     pub outputs: Vec<tokio::task::JoinHandle<()>>,
     /// Where output goes, for as long as there is any: a client waits for its end.
-    pub fifos: Vec<Weak<Fifo>>,
+    pub fifos: Vec<Route>,
     /// The copier of input, which may wait for ever.
     pub input: Option<tokio::task::JoinHandle<()>>,
     /// The program that records the output.
@@ -171,16 +171,27 @@ impl Opened {
             };
         }
         for (pipe, sink) in self.outputs {
-            if let Sink::Fifo(fifo) = &sink {
-                io.fifos.push(Arc::downgrade(fifo));
-            }
             match (pipe, &io.master) {
                 (Some(pipe), _) => {
-                    let from = polled(pipe).or_fail("epoll_ctl", failed)?;
+                    let from = Arc::new(polled(pipe).or_fail("epoll_ctl", failed)?);
+                    if let Sink::Fifo(fifo) = &sink {
+                        io.fifos.push(Route {
+                            from: Arc::downgrade(&from),
+                            to: Arc::downgrade(fifo),
+                            path: fifo.path.clone(),
+                        });
+                    }
                     io.outputs.push(tokio::spawn(async move { pump::output(&from, sink).await }));
                 }
                 (None, Some(master)) => {
                     let master = Arc::clone(master);
+                    if let Sink::Fifo(fifo) = &sink {
+                        io.fifos.push(Route {
+                            from: Weak::new(),
+                            to: Arc::downgrade(fifo),
+                            path: fifo.path.clone(),
+                        });
+                    }
                     io.outputs.push(tokio::spawn(async move { pump::output(&master, sink).await }));
                 }
                 (None, None) => {}

@@ -14,10 +14,9 @@ exec runc "$@""#;
 
 /// A dockerd whose containerd has our shim, and two runtimes that are not ours.
 static DOCKER: LazyLock<Docker> = LazyLock::new(|| {
-    let wrapper = format!("/tmp/pinnace-wrapper-{}", std::process::id());
-    let settings =
-        json!({ "runtimes": { "foreign": { "path": "/usr/sbin/runc" }, "wrapped": { "path": wrapper } } });
-    let docker = Docker::with(&settings, Docker::OUR_SHIM);
+    // The room has a /run of its own.
+    let runtimes = json!({ "foreign": { "path": "/usr/sbin/runc" }, "wrapped": { "path": "/run/wrapper" } });
+    let docker = Docker::with(&json!({ "runtimes": runtimes }), Docker::OUR_SHIM);
     docker.script("wrapper", WRAPPER);
     docker.output("ln -s $ROOM/bin/wrapper /run/wrapper");
     docker
@@ -47,8 +46,8 @@ fn it_is_another_runtime_and_our_shim() {
     let name = asleep("foreign-is", "");
     let id = DOCKER.output(&format!("docker inspect -f '{{{{.Id}}}}' {name}"));
     // The state is runc's, not ours.
-    DOCKER.output(&format!("runc --root $(dirname $(find /run $ROOM -path '*/{id}/state.json')) state {id}"));
-    DOCKER.output(&format!("[ ! -e $(dirname $(find /run $ROOM -path '*/{id}/state.json'))/intent.json ]"));
+    let state = DOCKER.output(&format!("dirname $(find /run $ROOM -path '*/{id}/state.json')"));
+    DOCKER.output(&format!("runc --root $(dirname {state}) state {id}; [ ! -e {state}/intent.json ]"));
 }
 
 #[test]
@@ -95,5 +94,5 @@ fn a_shim_that_was_killed_leaves_nothing() {
     let pid = DOCKER.output(&format!("docker inspect -f '{{{{.State.Pid}}}}' {name}"));
     DOCKER.output(&format!("kill -9 $(awk '/^PPid/ {{ print $2 }}' /proc/{pid}/status)"));
     DOCKER.comes_to(&format!("docker inspect -f '{{{{.State.Status}}}}' {name}"), "exited");
-    DOCKER.comes_to(&format!("[ -d /proc/{pid} ] && echo there || echo gone"), "gone");
+    DOCKER.comes_to(&format!("tr '\\0' ' ' 2>/dev/null </proc/{pid}/cmdline || true"), "");
 }
