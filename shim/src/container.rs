@@ -80,6 +80,8 @@ impl Container {
         let options = CreateOptions {
             bundle: bundle.clone(),
             pid_file: Some(bundle.join(delete::PID)),
+            // Docker names the driver to runc's own shim alone.
+            systemd_by_path: true,
             no_pivot: settings.no_pivot_root,
             no_new_keyring: settings.no_new_keyring,
             ..CreateOptions::default()

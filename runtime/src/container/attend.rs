@@ -108,6 +108,7 @@ impl<A: Answers> Attendant<'_, A> {
                     if let Some(score) = oom_score_adj.filter(|_| root) {
                         super::limits::set_oom_score(*pid, score)?;
                     }
+                    wire.go(*pid)?;
                 }
                 Word::Map => {
                     maps::write(*pid, linux).await?;

@@ -90,7 +90,7 @@ pub(super) async fn attempt(
     };
     drop(span);
     let span = trace::span("place");
-    let place = Place::decide(runtime, id, &plan)?;
+    let place = Place::decide(runtime, id, options, &plan)?;
     let dir = Dir::create(runtime, id)?;
     let (cgroup, unit) = match place.settle(options, &plan, &dir).await {
         Ok(settled) => settled,

@@ -74,6 +74,8 @@ pub struct CreateOptions {
     pub pidfd_socket: Option<PathBuf>,
     /// File that gets the pid.
     pub pid_file: Option<PathBuf>,
+    /// A cgroupsPath `slice:prefix:name` says that systemd makes the cgroup, for engines that can't say it otherwise.
+    pub systemd_by_path: bool,
     /// Move the root mount and chroot instead of pivot_root (an initramfs can't be pivoted from).
     pub no_pivot: bool,
     /// Keep the caller's session keyring.

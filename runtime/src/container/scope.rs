@@ -23,10 +23,10 @@ pub(super) enum Place {
 
 impl Place {
     /// Makes nothing.
-    pub fn decide(runtime: &Runtime, id: &Id, plan: &Plan) -> Result<Self> {
+    pub fn decide(runtime: &Runtime, id: &Id, options: &CreateOptions, plan: &Plan) -> Result<Self> {
         let linux = plan.linux();
         let path = linux.cgroups_path.as_deref();
-        if runtime.systemd_cgroup {
+        if runtime.systemd_cgroup || options.systemd_by_path && path.is_some_and(Unit::is_meant) {
             return Unit::decide(id.as_str(), path, Cgroup::is_users()).map(Self::Unit);
         }
         if runtime.no_cgroup {

@@ -10,6 +10,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknodat, uma
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
 use super::root::{Make, Root, shown, stat};
+use crate::cgroup::Cgroup;
 use crate::error::{Error, OrFail, Result};
 use crate::plan::devices::{Device, LINKS};
 use crate::sys::fs::fd_path;
@@ -40,7 +41,13 @@ fn make_all(root: &Root, devices: &[Device], bind: bool) -> Result<()> {
         if bind {
             bind_node(root, device)?;
         } else {
-            make_node(parent, Path::new(name), device)?;
+            match make_node(parent, Path::new(name), device) {
+                // The runtime itself is in a user namespace: a user's podman.
+                Err(error) if error.errno() == Some(Errno::EPERM) && Cgroup::is_users() => {
+                    bind_node(root, device)?;
+                }
+                made => made?,
+            }
         }
     }
     Ok(())

@@ -84,7 +84,8 @@ pub fn sibling(route: Route, wire: &wire::Child) -> Result<()> {
     let how = Clone { flags: route.clone | CLONE_PARENT, cgroup: None };
     // SAFETY: a hop is a fresh clone of a single-threaded process and has started no thread.
     match unsafe { clone(&how) }.map_err(clone_error)? {
-        Side::Child => Ok(()),
+        // What it says must come after the hop's word, by which the parent knows who speaks.
+        Side::Child => wire.go().map(drop),
         Side::Parent(_, pidfd) => {
             let told = wire.hop(&pidfd);
             exit_now(i32::from(told.is_err()))

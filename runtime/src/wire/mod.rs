@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   child                     parent
-//!   Hop(pidfd)   -->          the real process, when a hop was needed
+//!   Hop(pidfd)   -->          the real process, when a hop was needed; it waits until it is known
+//!             <-- Go
 //!   Map          -->          uid_map and gid_map, written for the process that the pidfd before named
 //!             <-- Go(pid)
 //!   Cgroup       -->          moved into its cgroup, which it can't be born in (see `cgroup/entry.rs`)

@@ -46,6 +46,13 @@ impl Unit {
         Ok(Self { name, slice: slice.to_owned(), user })
     }
 
+    /// Whether a `cgroupsPath` can't mean anything else.
+    pub fn is_meant(path: &str) -> bool {
+        let mut parts = path.split(':');
+        let slice = parts.next().is_some_and(|slice| slice.strip_suffix(".slice").is_some());
+        slice && parts.count() == 2 && !path.contains('/')
+    }
+
     /// A unit that was made before.
     pub fn known(name: String, user: bool) -> Self {
         Self { name, slice: String::new(), user }
@@ -94,6 +101,20 @@ mod tests {
         ] {
             let unit = Unit::decide("id", path, user).unwrap();
             assert_eq!((unit.name.as_str(), unit.slice.as_str()), (name, slice), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn paths_that_mean_a_unit() {
+        for (path, meant) in [
+            ("system.slice:docker:0123", true),
+            ("a-b.slice:x:y", true),
+            ("/system.slice:a:b", false),
+            ("system.slice:docker", false),
+            ("a:b:c", false),
+            ("/kubepods/x", false),
+        ] {
+            assert_eq!(Unit::is_meant(path), meant, "{path}");
         }
     }
 
