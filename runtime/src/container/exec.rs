@@ -15,7 +15,7 @@ use crate::init::labels;
 use crate::launch;
 use crate::plan::annotations::keeps_groups;
 use crate::plan::creds::Credentials;
-use crate::plan::namespaces::{Namespaces, PID, Route, USER, flag};
+use crate::plan::namespaces::{Namespaces, PID, Route, flag};
 use crate::resctrl;
 use crate::seccomp;
 use crate::spec::{Linux, Process, validate_process};
@@ -140,12 +140,12 @@ impl Container {
 
     /// The pid namespace is lent by the launcher, everything else is entered by the child.
     fn ways(&self, linux: &Linux) -> (Namespaces, Route) {
-        // Only inside of the container's user namespace has its user a right to the others.
-        let user = linux.namespaces.iter().any(|n| flag(n.typ()) == USER);
-        if user && !nix::unistd::geteuid().is_root() {
+        let pid_namespace = linux.namespaces.iter().any(|n| flag(n.typ()) == PID);
+        // A user has no right to come back from a pid namespace to the host's, nor, outside of the container's user
+        // namespace, to go there.
+        if pid_namespace && Cgroup::is_users() {
             return (Namespaces::default(), Route { hop: true, ..Route::default() });
         }
-        let pid_namespace = linux.namespaces.iter().any(|n| flag(n.typ()) == PID);
         let mut namespaces = Namespaces::default();
         if pid_namespace {
             namespaces.join.push((PID, format!("/proc/{}/ns/pid", self.state.init.pid).into()));

@@ -104,9 +104,11 @@ fn hop(enter: &Enter<'_>) -> Result<u64> {
         let file = "/proc/self/oom_score_adj";
         std::fs::write(file, score.to_string()).or_fail("write", || format!("update {file} to {score}"))?;
     }
-    let entered = USER | PID;
+    let entered = enter.namespaces & (USER | PID);
     enter_all(enter.init, entered).map_err(refused)?;
-    set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
+    if entered & USER != 0 {
+        set_root_ids().or_fail("setresuid", || "become root in the user namespace")?;
+    }
     sibling(Route::default(), enter.who.wire)?;
     join::guard()?;
     Ok(entered)
