@@ -33,6 +33,7 @@ pub(crate) fn run(call: &Call) -> Result<u8> {
 fn options(call: &Call, bundle: PathBuf) -> Result<CreateOptions> {
     let matches = &call.matches;
     Ok(CreateOptions {
+        systemd_by_path: false,
         console_socket: bundle::beside(&bundle, matches.path("console-socket")),
         pidfd_socket: bundle::beside(&bundle, matches.path("pidfd-socket")),
         pid_file: bundle::pid_file(call)?,
