@@ -12,6 +12,7 @@
 
 pub mod bundle;
 mod bundle_config;
+pub mod criu;
 pub mod engine;
 pub mod host;
 pub mod host_leaks;

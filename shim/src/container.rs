@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use containerd_shim_protos::types::mount::Mount;
 use pinnace::container::id::Id;
 use pinnace::container::state::Container as Own;
-use pinnace::container::{self, CreateOptions, Runtime};
+use pinnace::container::{self, CreateOptions, RestoreOptions, Runtime};
 use pinnace::error::{Error, Kind, Result};
 use pinnace::sys::process::pidfd_signal;
 use pinnace::sys::wait::release;
@@ -34,6 +34,8 @@ pub(crate) struct Request {
     pub mounts: Vec<Mount>,
     pub streams: Streams,
     pub settings: Settings,
+    /// It is made from a checkpoint.
+    pub checkpoint: Option<RestoreOptions>,
 }
 
 /// A container.
@@ -43,6 +45,8 @@ pub(crate) struct Container {
     pub bundle: PathBuf,
     pub init: Arc<Process>,
     pub oom: Option<Arc<Watch>>,
+    /// It was made from a checkpoint: its program has been started long ago, and runs since it was made.
+    pub restored: bool,
     namespace: String,
     settings: Settings,
     handle: Handle,
@@ -74,7 +78,7 @@ impl Container {
     }
 
     async fn perform(runtime: &Runtime, id: &Id, request: Request) -> Result<Self> {
-        let Request { bundle, streams, settings, namespace, .. } = request;
+        let Request { bundle, streams, settings, namespace, checkpoint, .. } = request;
         let owner = Owner { id: id.as_str(), namespace: &namespace, settings: &settings };
         let mut opened = stdio::open(&streams, owner).await?;
         let options = CreateOptions {
@@ -94,7 +98,10 @@ impl Container {
             systemd_cgroup: runtime.systemd_cgroup,
         });
         let given = (streams.terminal, opened.child.take());
-        let (handle, started) = Handle::create(runtime, id, foreign.clone(), &options, given).await?;
+        let (handle, started) = match &checkpoint {
+            None => Handle::create(runtime, id, foreign.clone(), &options, given).await?,
+            Some(from) => Handle::restore(runtime, id, foreign.as_ref(), &options, (from, given.1)).await?,
+        };
         let pid = started.pid;
         let finish = move || -> Result<Self> {
             let io = opened.attach(started.console)?;
@@ -113,6 +120,7 @@ impl Container {
                 init,
                 oom,
                 own_pids: handle.has_own_pids()?,
+                restored: checkpoint.is_some(),
                 namespace,
                 settings,
                 handle,

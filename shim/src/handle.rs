@@ -4,7 +4,9 @@ use std::path::Path;
 
 use pinnace::container::id::Id;
 use pinnace::container::state::Container as Own;
-use pinnace::container::{self, CreateOptions, ExecOptions, Runtime, Stdio};
+use pinnace::container::{
+    self, CheckpointOptions, CreateOptions, ExecOptions, RestoreOptions, Runtime, Stdio,
+};
 use pinnace::error::{Error, Kind, OrFail, Result};
 use pinnace::plan::namespaces::{Namespaces, PID};
 use pinnace::spec;
@@ -47,6 +49,29 @@ impl Handle {
         let started = foreign.bear(Birth { verb: "create", words, pid_file, terminal }, stdio).await?;
         let known = Own::load(runtime, id).ok().map(Box::new);
         Ok((Self::Foreign(foreign, known), started))
+    }
+
+    /// Makes a container from a checkpoint, by the library alone.
+    pub async fn restore(
+        runtime: &Runtime,
+        id: &Id,
+        foreign: Option<&Foreign>,
+        options: &CreateOptions,
+        (from, stdio): (&RestoreOptions, Option<Stdio>),
+    ) -> Result<(Self, Born)> {
+        if let Some(foreign) = foreign {
+            return Err(unsupported("restore", foreign));
+        }
+        let started = drive(container::restoring(runtime, id, options, from, stdio)).await?;
+        Ok((Self::Own(Box::new(Own::load(runtime, id)?)), started.into()))
+    }
+
+    /// Writes it to files.
+    pub async fn checkpoint(&self, options: CheckpointOptions) -> Result<()> {
+        match self {
+            Self::Own(own) => drive(own.checkpointing(options)).await,
+            Self::Foreign(foreign, _) => Err(unsupported("checkpoint", foreign)),
+        }
     }
 
     /// What the library can say of it: statistics and the like.
@@ -147,6 +172,10 @@ impl Handle {
             Self::Foreign(foreign, _) => foreign.run("delete", &[]).await.map(drop),
         }
     }
+}
+
+fn unsupported(verb: &str, foreign: &Foreign) -> Error {
+    Error::invalid(format!("{verb} by another runtime, {}: not supported", foreign.program))
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod bootstrap;
+mod checkpoint;
 mod container;
 mod delete;
 mod drive;

@@ -23,6 +23,7 @@ use protobuf::{EnumOrUnknown, Message, MessageField};
 use ttrpc::Code;
 use ttrpc::r#async::TtrpcContext;
 
+use crate::checkpoint;
 use crate::container::{Container, Request, SIGKILL};
 use crate::options::Settings;
 use crate::process::Process;
@@ -96,9 +97,6 @@ async fn whole<T: Send + 'static>(work: impl Future<Output = Reply<T>> + Send + 
 
 async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
     let _reserved = shim.reserve(&req.id).map_err(|error| failed(&error))?;
-    if !req.checkpoint.is_empty() {
-        return Err(refuse(Code::UNIMPLEMENTED, "restore a checkpoint: not supported"));
-    }
     let settings = Settings::of(req.options.as_ref()).map_err(|error| failed(&error))?;
     let streams = Streams {
         terminal: req.terminal,
@@ -113,6 +111,7 @@ async fn create(shim: &Arc<Shim>, req: CreateTaskRequest) -> Reply<u32> {
         mounts: req.rootfs.clone(),
         streams,
         settings,
+        checkpoint: checkpoint::source(&req.checkpoint, req.bundle.as_ref()),
     });
     let container = shim.add(made.await.map_err(within("create"))?);
     let pid = container.init.pid();
@@ -144,7 +143,9 @@ async fn start(shim: &Arc<Shim>, container: &Arc<Container>, process: &Arc<Proce
     if !process.claim_start() {
         return Err(refuse(Code::FAILED_PRECONDITION, "the process is started already"));
     }
-    let outcome = if init {
+    let outcome = if init && container.restored {
+        Ok(())
+    } else if init {
         container.handle().start().await.map_err(within("start"))
     } else {
         container.exec(process).await.map_err(|error| match error.kind() {
@@ -343,8 +344,14 @@ impl Task for Tasks {
         Ok(Empty::default())
     }
 
-    async fn checkpoint(&self, _: &TtrpcContext, _: CheckpointTaskRequest) -> Reply<Empty> {
-        Err(refuse(Code::UNIMPLEMENTED, "checkpoint: not supported"))
+    async fn checkpoint(&self, _: &TtrpcContext, req: CheckpointTaskRequest) -> Reply<Empty> {
+        let container = self.container(&req.id)?;
+        whole(async move {
+            let _turn = container.turn.lock().await;
+            checkpoint::dump(&container, &req.path, req.options.as_ref()).await.map_err(within("checkpoint"))
+        })
+        .await?;
+        Ok(Empty::default())
     }
 
     async fn update(&self, _: &TtrpcContext, req: UpdateTaskRequest) -> Reply<Empty> {

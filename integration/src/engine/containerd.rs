@@ -9,7 +9,7 @@ use super::shell::{Container, Shell};
 use super::{image, kubernetes};
 use crate::host::{LIMIT, eventually};
 use crate::host_process::{ends_within, send};
-use crate::runtime_binary;
+use crate::{criu, runtime_binary};
 
 /// The name of its socket in the room.
 const SOCKET: &str = "containerd.sock";
@@ -136,5 +136,9 @@ pub(super) fn provide_shim(room: &Room, name: &str) {
     let shim = runtime_binary().with_file_name("containerd-shim-pinnace-v2");
     if shim.is_file() {
         symlink(shim, shims.join(name)).expect("link the shim");
+    }
+    // A shim looks for it in its PATH, which is containerd's.
+    if let Ok(criu) = criu::working() {
+        let _ = symlink(criu, shims.join("criu"));
     }
 }

@@ -7,12 +7,11 @@ mod kept;
 mod options;
 mod refused;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::process::Command;
 
-use integration::host::{LIMIT, eventually, workspace};
-use integration::{Bundle, Outcome, Runtime, skip};
+use integration::host::{LIMIT, eventually};
+use integration::{Bundle, Outcome, Runtime, criu, skip};
 use serde_json::json;
 
 /// Counts in its memory and writes the number to a file. Standard input, output and error are the container's own: a
@@ -31,7 +30,7 @@ impl Room {
     /// A bundle whose process is a shell with that script; `None` notes a skip.
     #[track_caller]
     fn new(script: &str) -> Option<Self> {
-        let criu = match working_criu() {
+        let criu = match criu::working() {
             Ok(criu) => criu.clone(),
             Err(why) => {
                 skip(why);
@@ -99,54 +98,4 @@ impl Room {
         self.runtime.call(&["state", self.id()]).fails(1, &["container does not exist"]);
         self.runtime.leaves_nothing(self.id());
     }
-}
-
-/// The CRIU that `integration/scripts/criu` has unpacked, or the host's. It has to show that it can dump and restore a
-/// process on this kernel without any help of ours.
-fn working_criu() -> Result<&'static PathBuf, &'static str> {
-    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = FOUND.get_or_init(|| {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        let mut why = "no criu here".to_owned();
-        for criu in [target.join("criu/criu"), "/usr/sbin/criu".into(), "/usr/bin/criu".into()] {
-            if !criu.is_file() {
-                continue;
-            }
-            match dumps_and_restores(&criu) {
-                Ok(()) => return Ok(criu),
-                Err(error) => why = format!("{} does not work on this kernel: {error}", criu.display()),
-            }
-        }
-        Err(why)
-    });
-    found.as_ref().map_err(String::as_str)
-}
-
-fn dumps_and_restores(criu: &Path) -> Result<(), String> {
-    let directory = std::env::temp_dir().join(format!("pinnace-test-criu-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let mut sleep = Command::new("setsid")
-        .args(["sleep", "1000"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let pid = sleep.id().to_string();
-    let run = |words: &[&str]| -> Result<(), String> {
-        let output = Command::new(criu).args(words).args(["-D"]).arg(&directory).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        let error = text.lines().rfind(|line| line.contains("Error")).unwrap_or("no word of an error");
-        if output.status.success() { Ok(()) } else { Err(format!("{}: {error}", words[0])) }
-    };
-    let dumped = run(&["dump", "-t", &pid]);
-    let _ = sleep.kill();
-    let _ = sleep.wait();
-    let restored = dumped.and_then(|()| run(&["restore", "-d"]));
-    if restored.is_ok() {
-        integration::host_process::send(pid.parse().unwrap(), libc::SIGKILL);
-    }
-    let _ = std::fs::remove_dir_all(&directory);
-    restored
 }

@@ -1,6 +1,7 @@
 //! What containerd's `ctr` does with the runtime below its runc shim: each test types the commands that a user would,
 //! to a containerd of its own. It must never ask the runtime directly.
 
+mod checkpoint;
 mod run;
 mod task;
 

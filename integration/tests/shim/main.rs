@@ -7,6 +7,7 @@ mod run;
 mod task;
 
 mod bootstrap;
+mod checkpoint;
 mod events;
 mod exec;
 mod faults;

@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use super::criu::message::Message;
 use super::criu::request::{self, DUMP, LAZY_PAGES, MEM_TRACK, PRE_DUMP, opt};
 use super::criu::{
-    Criu, CriuOptions, Directories, EXTERNAL_NAMESPACES, Notice, Start, config_file, external,
+    Criu, CriuOptions, Directories, EXTERNAL_NAMESPACES, Progress, Start, config_file, external,
 };
 use super::state::{Container, Status};
 use crate::cgroup::Entry;
@@ -67,7 +67,7 @@ impl Container {
         external::check(&plan)?;
         check_parent(&options)?;
         let directories = Directories::prepare(&options.criu, true, LOG)?;
-        let criu = Criu::start(&Start {
+        let mut criu = Criu::start(&Start {
             directories: &directories,
             program: options.criu.program.as_deref(),
             inherited: &[],
@@ -87,15 +87,18 @@ impl Container {
             self.write_descriptors(&options.criu.image_path)?;
         }
         let kind = if options.pre_dump { PRE_DUMP } else { DUMP };
-        let mut attend = async |notice: Notice| {
+        criu.begin(kind, &opts)?;
+        while let Progress::Notice(notice) = criu.next(kind, &directories).await? {
             if notice.step == "status-ready"
                 && let Some(status) = options.status.take()
+                && let Err(errno) = nix::unistd::write(&status, b"\0")
             {
-                nix::unistd::write(&status, b"\0").or_fail("write", || "write to --status-fd")?;
+                criu.give_up().await;
+                return Err(Error::os("write", errno, "tell --status-fd that memory can be asked for"));
             }
-            Ok(())
-        };
-        criu.perform(kind, &opts, &directories, &mut attend).await.map(drop)
+            criu.go_on();
+        }
+        Ok(())
     }
 
     fn dump_options(&self, plan: &Plan, options: &CheckpointOptions, criu: &Criu) -> Result<Message> {

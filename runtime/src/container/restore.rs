@@ -13,7 +13,7 @@ use super::criu::external::Covers;
 use super::criu::message::Message;
 use super::criu::request::{self, RESTORE, opt};
 use super::criu::{
-    Criu, CriuOptions, Directories, EXTERNAL_NAMESPACES, Notice, Start, config_file, external,
+    Criu, CriuOptions, Directories, EXTERNAL_NAMESPACES, Notice, Progress, Start, config_file, external,
 };
 use super::id::Id;
 use super::process::ProcessId;
@@ -130,7 +130,7 @@ impl Attempt<'_> {
         let (root, covers) = (RootPlace::make(dir.path())?, covers()?);
         let namespaces = self.external_namespaces()?;
         let inherited: Vec<OwnedFd> = namespaces.into_iter().map(|(_, fd)| fd).collect();
-        let criu = Criu::start(&Start {
+        let mut criu = Criu::start(&Start {
             directories: &directories,
             program: restore.criu.program.as_deref(),
             inherited: &inherited,
@@ -145,9 +145,20 @@ impl Attempt<'_> {
         tell_pipes(&mut opts, &were);
         tell_cgroups(&mut opts, criu.pid)?;
         let mut brought = Brought { descriptors: are, ..Brought::default() };
-        let mut attend = async |notice| self.attend(notice, &mut brought).await;
-        let outcome = criu.perform(RESTORE, &opts, &directories, &mut attend).await;
-        let outcome = outcome.and_then(|_| self.finish(&mut brought));
+        criu.begin(RESTORE, &opts)?;
+        let outcome = loop {
+            match criu.next(RESTORE, &directories).await {
+                Err(error) => break Err(error),
+                Ok(Progress::Done) => break self.finish(&mut brought),
+                Ok(Progress::Notice(notice)) => match self.attend(notice, &mut brought).await {
+                    Ok(()) => criu.go_on(),
+                    Err(error) => {
+                        criu.give_up().await;
+                        break Err(error);
+                    }
+                },
+            }
+        };
         if outcome.is_err()
             && let Some(pid) = brought.pid
         {

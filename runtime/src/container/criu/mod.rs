@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::plan::namespaces::{NET, PID};
 pub use directories::Directories;
-pub use session::{Criu, Notice, Start};
+pub use session::{Criu, Notice, Progress, Start};
 
 /// The file that CRIU takes more options from; it overrides all others (criu.conf, runc's name for it).
 const CONFIG_FILE: &str = "/etc/criu/runc.conf";

@@ -52,6 +52,15 @@ pub struct Notice {
     pub fd: Option<OwnedFd>,
 }
 
+/// How far it is.
+#[derive(Debug)]
+pub enum Progress {
+    /// It has come to a step, and waits for an answer.
+    Notice(Notice),
+    /// It has done all of it.
+    Done,
+}
+
 /// A CRIU that runs. Dropped before its end, it finds its socket closed, and takes back what it has begun.
 #[derive(Debug)]
 pub struct Criu {
@@ -146,51 +155,52 @@ impl Criu {
         Err(Error::new(ErrorKind::Host, format!("CRIU is missing features: no {name} here")))
     }
 
-    /// Has `kind` done, and lets `attend` do the caller's part at each notice. Gives the first process' pid of a restore.
+    /// Has it begin.
+    pub fn begin(&self, kind: Kind, options: &Message) -> Result<()> {
+        self.send(&request(kind, Some(options), false))
+    }
+
+    /// What it says next, of what it was asked to begin. After an error, or when it is done, it has ended.
     ///
     /// # Errors
-    /// What `attend` could not do, for which CRIU has taken everything back; else CRIU's own first error.
-    pub async fn perform(
-        mut self,
-        kind: Kind,
-        options: &Message,
-        directories: &Directories,
-        attend: &mut impl AsyncFnMut(Notice) -> Result<()>,
-    ) -> Result<Option<Pid>> {
-        self.send(&request(kind, Some(options), false))?;
-        let mut refused = None;
-        let outcome = loop {
-            let (response, fd) = match self.receive().await {
-                Ok(heard) => heard,
-                Err(error) => break Err(error),
-            };
-            if !response.flag(2) {
-                break Err(failure(kind, &response));
+    /// What CRIU could not do, and where its log is.
+    pub async fn next(&mut self, kind: Kind, directories: &Directories) -> Result<Progress> {
+        let outcome = match self.receive().await {
+            Err(error) => Err(error),
+            Ok((response, _)) if !response.flag(2) => Err(failure(kind, &response)),
+            Ok((response, fd)) if response.number(1) == Some(NOTIFY.number) => {
+                let notify = response.message(5);
+                let step = notify.text(1).unwrap_or_default();
+                log::debug!("criu: {step}");
+                let pid = notify.number(2).map(Pid::from_raw);
+                return Ok(Progress::Notice(Notice { step, pid, fd }));
             }
-            if response.number(1) != Some(NOTIFY.number) {
-                break Ok(response.message(4).number(1).map(Pid::from_raw));
-            }
-            let notify = response.message(5);
-            let step = notify.text(1).unwrap_or_default();
-            log::debug!("criu: {step}");
-            let attended = attend(Notice { step, pid: notify.number(2).map(Pid::from_raw), fd }).await;
-            if let Err(error) = self.send(&request::notified(attended.is_ok())) {
-                break Err(error);
-            }
-            refused = refused.or(attended.err());
+            Ok(_) => Ok(Progress::Done),
         };
         let status = self.end().await;
-        match (refused, outcome) {
-            (Some(error), _) => Err(error),
-            (None, Err(error)) => Err(directories.explain(error)),
+        match outcome {
+            Err(error) => Err(directories.explain(error)),
             // After a single pre-dump CRIU waits for the next one, and is told by the end of its socket that there is
             // none.
-            (None, Ok(pid)) if kind == PRE_DUMP || status == Some(End::Code(0)) => Ok(pid),
-            (None, Ok(_)) => Err(directories.explain(Error::new(
+            Ok(done) if kind == PRE_DUMP || status == Some(End::Code(0)) => Ok(done),
+            Ok(_) => Err(directories.explain(Error::new(
                 ErrorKind::Host,
                 format!("criu failed to {} the container: it ended with {status:?}", kind.name),
             ))),
         }
+    }
+
+    /// Answers a notice: it goes on.
+    pub fn go_on(&self) {
+        // One that is gone is noticed at the next step.
+        let _ = self.send(&request::notified(true));
+    }
+
+    /// Answers a notice: it takes back what it has begun, and ends.
+    pub async fn give_up(mut self) {
+        let _ = self.send(&request::notified(false));
+        while self.receive().await.is_ok_and(|(response, _)| response.number(1) == Some(NOTIFY.number)) {}
+        self.end().await;
     }
 
     /// Closes the socket and waits for the end.
