@@ -111,7 +111,7 @@ impl Shell {
 
     /// True where the kernel translates addresses: engines program that, unless they are told that it is not there.
     pub fn translates_addresses(&self) -> bool {
-        self.sh("iptables -t nat -n -L").code == 0
+        self.sh("iptables -t nat -N asked && iptables -t nat -X asked").code == 0
     }
 
     /// Repeats a line until it succeeds and prints exactly this, as a user does who waits for something.

@@ -9,6 +9,7 @@ mod files;
 mod info;
 mod lifecycle;
 mod limits;
+mod nested;
 mod network;
 mod observe;
 mod security;
