@@ -145,9 +145,10 @@ fn systemd_is_the_first_process() {
     runtime.call(&["resume", bundle.id()]).ok();
     let stats = runtime.call(&["events", "--stats", bundle.id()]).ok().json();
     assert!(stats["data"]["pids"]["current"].as_u64().unwrap() >= 3, "{stats}");
-    runtime.call(&["kill", bundle.id(), "RTMIN+3"]).ok();
+    // "Immediately halts the machine" (man 1 systemd); a halt in order would take as long as its slowest service.
+    runtime.call(&["kill", bundle.id(), "RTMIN+13"]).ok();
     let ended = host_process::ends_within(pid, LIMIT);
-    assert!(ended, "systemd does not end on SIGRTMIN+3");
+    assert!(ended, "systemd does not end on SIGRTMIN+13");
     runtime.call(&["delete", bundle.id()]).ok();
     runtime.leaves_nothing(bundle.id());
 }

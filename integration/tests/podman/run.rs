@@ -108,7 +108,11 @@ fn networks_none_host_and_bridge() {
     );
     let web = PODMAN.named("run-web");
     PODMAN.output(&format!("podman run -d --name {web} -p 18081:80 busybox httpd -f -p 80 -h /www"));
-    PODMAN.comes_to("busybox wget -qO- http://127.0.0.1:18081/", "a page");
+    if PODMAN.translates_addresses() {
+        PODMAN.comes_to("busybox wget -qO- http://127.0.0.1:18081/", "a page");
+    } else {
+        integration::skip("no address translation, which publishes ports");
+    }
     let address = PODMAN.output(&format!("podman inspect -f '{{{{.NetworkSettings.IPAddress}}}}' {web}"));
     PODMAN.prints(&format!("podman run --rm busybox wget -qO- http://{address}/"), "a page");
 }
