@@ -145,6 +145,13 @@ fn systemd_is_the_first_process() {
     runtime.call(&["resume", bundle.id()]).ok();
     let stats = runtime.call(&["events", "--stats", bundle.id()]).ok().json();
     assert!(stats["data"]["pids"]["current"].as_u64().unwrap() >= 3, "{stats}");
+    // A zombie that nobody here has reaped would make systemd wait for it.
+    assert!(host_process::send(exec, libc::SIGKILL));
+    let reaped = eventually(LIMIT, || {
+        host_process::reap_orphans();
+        (!Path::new(&format!("/proc/{exec}")).exists()).then_some(())
+    });
+    assert!(reaped.is_some(), "the process of the exec stays");
     // "Immediately halts the machine" (man 1 systemd); a halt in order would take as long as its slowest service.
     runtime.call(&["kill", bundle.id(), "RTMIN+13"]).ok();
     let ended = host_process::ends_within(pid, LIMIT);

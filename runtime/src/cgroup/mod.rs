@@ -289,10 +289,10 @@ impl Cgroup {
         views::views(self)
     }
 
-    /// Gives the cgroup to a user of a user namespace (cgroup v2): the directory and the files that the kernel lists in
+    /// Gives the cgroup to a user (where all of it is cgroup v2): the directory and the files that the kernel lists in
     /// /sys/kernel/cgroup/delegate.
-    pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
-        delegate::delegate(self, uid, gid)
+    pub fn delegate(&self, uid: u32) -> Result<()> {
+        delegate::delegate(self, uid)
     }
 
     fn is_rootless(&self) -> bool {

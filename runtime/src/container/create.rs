@@ -195,6 +195,9 @@ impl Attempt<'_> {
     pub fn limit(&self) -> Result<()> {
         let linux = self.plan.linux();
         self.cgroup.create(&linux.resources.clone().unwrap_or_default())?;
+        if let Some(uid) = self.plan.cgroup_owner() {
+            self.cgroup.delegate(uid)?;
+        }
         if let (Some((resctrl, group)), Some(rdt)) = (&self.resctrl, &linux.intel_rdt) {
             resctrl.make(group, rdt)?;
         }

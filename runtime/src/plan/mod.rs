@@ -6,6 +6,7 @@ pub mod devices;
 pub mod mounts;
 pub mod namespaces;
 pub mod options;
+mod owner;
 pub mod schedule;
 
 use std::path::{Path, PathBuf};
