@@ -52,6 +52,7 @@ fn main() -> ExitCode {
     };
     let mut session = Session { aim: Aim { who, nth, action }, tracees: HashMap::new(), told: String::new() };
     let code = session.run(Command::new(program).args(rest));
+    session.let_go();
     match (code, std::fs::write(report, &session.told)) {
         (Ok(code), Ok(())) => ExitCode::from(code),
         (code, written) => {
@@ -113,6 +114,15 @@ impl Session {
                 WaitStatus::PtraceEvent(pid, _, event) => self.at_event(pid, event),
                 WaitStatus::Stopped(pid, signal) => self.at_signal(pid, signal),
                 _ => {}
+            }
+        }
+    }
+
+    /// Whoever has not had its first stop yet would have it once nobody is there to let it go on.
+    fn let_go(&mut self) {
+        for (pid, tracee) in &mut self.tracees {
+            if tracee.begins() && waitpid(*pid, Some(WaitPidFlag::__WALL)).is_ok() {
+                let _ = ptrace::detach(*pid, None);
             }
         }
     }
