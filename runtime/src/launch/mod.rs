@@ -17,6 +17,7 @@ use crate::cgroup::Entry;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::plan::namespaces::{Namespaces, PID, Route};
 use crate::sys::clone::{Clone, Side, clone};
+use crate::sys::heap;
 use crate::sys::process::exit_now;
 use crate::sys::wait::expect;
 use crate::trace;
@@ -63,6 +64,7 @@ fn fork(route: Route, entry: &Entry, child: impl FnOnce(&wire::Child) -> Error) 
     match unsafe { clone(&how) }.map_err(clone_error)? {
         Side::Child => {
             trace::enter_child();
+            heap::spare();
             drop(parent_end);
             child_end.give_voice();
             // `child` comes back only with a failure, which it has told over the wire. By then its descriptors may be

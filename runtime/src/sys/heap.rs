@@ -120,7 +120,7 @@ impl Chunks {
 
     /// Has the pages of the next so many bytes put in place, and some more.
     fn prepare(&mut self, size: usize) {
-        if size <= self.ready || size > AHEAD {
+        if size <= self.ready || size > AHEAD || SPARING.load(Ordering::Relaxed) {
             return;
         }
         let end = self.next.wrapping_add(self.ready);
@@ -151,6 +151,14 @@ fn pages(layout: Layout) -> Option<usize> {
         return None;
     }
     layout.size().max(1).checked_next_multiple_of(PAGE)
+}
+
+/// Pages come when they are touched.
+static SPARING: AtomicBool = AtomicBool::new(false);
+
+/// From now on memory counts more than time: for a child, which pays with the container's memory limit.
+pub fn spare() {
+    SPARING.store(true, Ordering::Relaxed);
 }
 
 /// Has the pages of so much of the main thread's stack put in place that will be needed anyway, by one call instead of a
