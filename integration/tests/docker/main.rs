@@ -9,7 +9,6 @@ mod files;
 mod info;
 mod lifecycle;
 mod limits;
-mod nested;
 mod network;
 mod observe;
 mod security;
