@@ -50,8 +50,8 @@ fn hooks_print_into_files() {
     }
     let outcome = runtime.run(&bundle).ok();
     for (path, word) in [(&out, "out"), (&err, "err")] {
-        let expected: String = SHELL_HOOKS.iter().map(|kind| format!("{word} {kind}\n")).collect();
-        assert_eq!(fs::read_to_string(path).unwrap(), expected);
+        let expected: Vec<_> = SHELL_HOOKS.iter().map(|kind| format!("{word} {kind}")).collect();
+        assert_eq!(fs::read_to_string(path).unwrap().lines().collect::<Vec<_>>(), expected);
     }
     assert!(!outcome.stdout.contains("hooks."), "the process has none of the files: {outcome}");
 

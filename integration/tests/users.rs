@@ -219,7 +219,6 @@ fn an_ordinary_user_runs_what_spec_writes() {
     if stand_in_lacks("its own test is bats") {
         return;
     }
-    const USER: &str = "4242";
     let bundle = Bundle::new();
     bundle.write();
     // The binary and the bundle where that user can reach them.
@@ -233,7 +232,7 @@ fn an_ordinary_user_runs_what_spec_writes() {
     fs::remove_file(format!("{path}/config.json")).unwrap();
     let as_user = |args: &[&str]| {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "--"]).arg(&program);
+        command.args(["--reuid", "4242", "--regid", "4242", "--clear-groups", "--"]).arg(&program);
         command.arg("--root").arg(&state).args(args).stdin(std::process::Stdio::null());
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
