@@ -3,6 +3,8 @@
 
 #[path = "../ctr/run.rs"]
 mod run;
+#[path = "../ctr/scene.rs"]
+mod scene;
 #[path = "../ctr/task.rs"]
 mod task;
 
@@ -17,24 +19,14 @@ mod survival;
 
 use std::sync::LazyLock;
 
-use integration::engine::{Container, Containerd};
+use integration::engine::Containerd;
+use scene::{IMAGE, asleep};
 
 /// The containerd of this test program.
 static CTR: LazyLock<Containerd> = LazyLock::new(Containerd::new);
 
 /// How a user chooses our shim.
 const RUN: &str = "ctr run --runtime io.containerd.pinnace.v2";
-/// The image that the tests run.
-const IMAGE: &str = "docker.io/library/busybox:latest";
-
-/// A container that runs in the background and does nothing for ten minutes.
-#[track_caller]
-fn asleep<'a>(name: &str, flags: &str) -> Container<'a> {
-    let container = CTR.named(name);
-    CTR.output(&format!("{RUN} -d {flags} {IMAGE} {container} sleep 600"));
-    container
-}
-
 /// A shell line's words that find the pid of a container's shim.
 fn shim_of(name: &str) -> String {
     format!("pgrep -f '[c]ontainerd-shim-pinnace-v2 .*-id {name} '")
