@@ -8,6 +8,7 @@ use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
+use integration::host::controller_mount;
 use integration::{Bundle, Runtime, host_process, runtime_binary, skip, stand_in_lacks};
 use serde_json::{Value, json};
 
@@ -142,7 +143,7 @@ fn cpu_fields_reach_the_kernel() {
         "/linux/resources/cpu",
         json!({"shares": 512, "quota": 50_000, "period": 100_000, "burst": 10_000, "cpus": "0", "mems": "0"}),
     );
-    if limit_missing("cpu") || limit_missing("cpuset") {
+    if missing("cpu") || missing("cpuset") {
         return skip("this host offers no cpu or cpuset controller");
     }
     if stand_in_lacks("runc 1.1.5 does not know burst") {
@@ -162,11 +163,9 @@ fn cpu_fields_reach_the_kernel() {
     }
 }
 
-/// Whether neither a v1 hierarchy nor the unified one has the controller.
-fn limit_missing(controller: &str) -> bool {
-    let offered = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    !fs::exists(format!("/sys/fs/cgroup/{controller}")).unwrap()
-        && !offered.split_whitespace().any(|word| word == controller)
+/// Whether no hierarchy of this host has the controller.
+fn missing(controller: &str) -> bool {
+    controller_mount(controller).is_none()
 }
 
 #[test]
@@ -181,7 +180,7 @@ fn block_io_fields_reach_the_kernel() {
     let Some((major, minor)) = disk.filter(|(major, _)| !matches!(major, 1 | 7 | 11)).min() else {
         return skip("this host has no disk");
     };
-    if limit_missing("blkio") && limit_missing("io") {
+    if missing("blkio") && missing("io") {
         return skip("this host offers no blkio controller");
     }
     let (mut bundle, runtime) = sleeping();
@@ -204,7 +203,7 @@ fn block_io_fields_reach_the_kernel() {
 fn network_fields_are_set_or_refused() {
     let (mut bundle, runtime) = sleeping();
     bundle.set("/linux/resources/network", json!({"classID": 0x10_0001}));
-    if limit_missing("net_cls") {
+    if missing("net_cls") {
         if stand_in_lacks("runc 1.1.5 passes it over") {
             return;
         }

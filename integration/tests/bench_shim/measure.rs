@@ -2,9 +2,11 @@
 //! its shims and their runtimes; the containers' own processes and the client are elsewhere.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use integration::engine::{Containerd, Ttrpc};
+use integration::host::cgroup_mount;
 
 use crate::Contender;
 
@@ -25,27 +27,24 @@ pub struct Bench<'a> {
     ctr: &'a Containerd,
     pub contenders: Vec<Contender>,
     rounds: usize,
+    place: PathBuf,
 }
 
 impl<'a> Bench<'a> {
     pub fn new(ctr: &'a Containerd, contenders: Vec<Contender>, rounds: usize) -> Self {
-        for root in ["/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup"] {
-            let path = format!("{root}{}/engine", ctr.room().cgroup());
-            if fs::create_dir_all(&path).is_ok() {
-                let _ = fs::write(format!("{path}/cgroup.procs"), ctr.pid().to_string());
-            }
-        }
-        Self { ctr, contenders, rounds }
+        let mount = cgroup_mount("cpuacct").or_else(|| cgroup_mount("")).unwrap();
+        let place = mount.join(ctr.room().cgroup().trim_start_matches('/')).join("engine");
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("cgroup.procs"), ctr.pid().to_string()).unwrap();
+        Self { ctr, contenders, rounds, place }
     }
 
     /// Milliseconds of CPU that containerd's cgroup has used.
     fn cpu(&self) -> f64 {
-        let cgroup = self.ctr.room().cgroup();
-        let v1 = fs::read_to_string(format!("/sys/fs/cgroup/cpuacct{cgroup}/engine/cpuacct.usage"));
-        if let Ok(nanoseconds) = v1 {
+        if let Ok(nanoseconds) = fs::read_to_string(self.place.join("cpuacct.usage")) {
             return nanoseconds.trim().parse::<f64>().unwrap() / 1e6;
         }
-        let stat = fs::read_to_string(format!("/sys/fs/cgroup{cgroup}/engine/cpu.stat")).unwrap();
+        let stat = fs::read_to_string(self.place.join("cpu.stat")).unwrap();
         let line = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).unwrap();
         line.parse::<f64>().unwrap() / 1e3
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use integration::host::LIMIT;
 use integration::host_process::{self, Process};
@@ -45,6 +46,8 @@ fn a_recycled_pid_is_left_alone() {
     let pid = runtime.start(&bundle);
     host_process::send(pid, libc::SIGKILL);
     runtime.wait_for(bundle.id(), "stopped");
+    // The kernel tells start times in hundredths of a second; no pid comes back within one.
+    std::thread::sleep(Duration::from_millis(50));
     let victim = Process::start(Command::new("/bin/sleep").arg("600"));
     let directory = runtime.root().join(bundle.id());
     for entry in fs::read_dir(&directory).unwrap().flatten() {
