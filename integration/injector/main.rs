@@ -23,6 +23,7 @@ use nix::unistd::Pid;
 use tracee::{Call, Tracee};
 
 const CLOSE: u64 = libc::SYS_close.unsigned_abs();
+const UMASK: u64 = libc::SYS_umask.unsigned_abs();
 
 /// What to do at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +145,9 @@ impl Session {
                 let nth = tracee.calls;
                 tracee.calls += 1;
                 // close has closed the descriptor whatever it answers (close(2), NOTES); one that was not made has not.
-                let makes_sense = !matches!(aim.action, Action::Answer(_)) || number != CLOSE;
+                // umask has no errors (umask(2)).
+                let makes_sense =
+                    !matches!(aim.action, Action::Answer(_)) || ![CLOSE, UMASK].contains(&number);
                 let here = (tracee.index, nth) == (aim.who, aim.nth) && !over && makes_sense;
                 if aim.action == Action::Count || here {
                     let _ = writeln!(self.told, "{} {nth} {number}", tracee.index);
