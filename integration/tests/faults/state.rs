@@ -134,7 +134,7 @@ fn a_state_that_is_being_replaced_can_be_read() {
         let limit = (64_u32 + round) << 20;
         let words = ["update", "--memory", &limit.to_string(), id];
         let call = runtime.begin(runtime.command(&words));
-        while !host_process::ends_within(call.process.pid(), std::time::Duration::ZERO) {
+        while !host_process::ends_within(call.process.pid(), Duration::ZERO) {
             assert_eq!(runtime.status(id), "running");
         }
         call.finish().ok();
